@@ -1,0 +1,39 @@
+# Each target installs what it needs by itself. `make demo` and the lab tests need root.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@scripts/venv $(VENV)
+
+.PHONY: venv
+venv: $(VENV)/.installed ## the Python environment, as locked
+
+.PHONY: host
+host: ## what the lab needs on this machine
+	@scripts/host-packages
+
+.PHONY: lock
+lock: venv ## lock the newest versions that pyproject.toml allows
+	$(BIN)/uv pip compile --universal --generate-hashes --upgrade --no-header --no-annotate --python-version 3.11 \
+		--all-extras --group dev pyproject.toml -o requirements.lock
+	sed -i '1i # Every package by version and hash, from no index in particular. Made by `make lock`.' requirements.lock
+
+.PHONY: check
+check: venv ## lint, types, layers, unit tests: no root, no lab
+	@scripts/lint $(BIN)
+	$(BIN)/pytest -q -m 'not lab'
+
+.PHONY: test
+test: venv host ## all tests, with a lab (root, Debian 12)
+	@scripts/lint $(BIN)
+	$(BIN)/pytest
+
+.PHONY: demo
+demo: venv host ## a cluster loses its active network node and keeps its routers
+	@scripts/demo $(BIN)
