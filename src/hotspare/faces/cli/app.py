@@ -1,6 +1,7 @@
 """The root command: which verbs there are, and how an error reads and exits."""
 
 import importlib
+import importlib.util
 import sys
 from typing import Annotated
 
@@ -59,7 +60,8 @@ def exit_code(error: HotspareError) -> int:
 def _add_verbs() -> None:
     """Each module of this package registers its verbs on `app` when it is imported."""
     for module in ("cluster", "status", "drill", "lab"):
-        importlib.import_module(f"hotspare.faces.cli.{module}")
+        if importlib.util.find_spec(f"hotspare.faces.cli.{module}"):
+            importlib.import_module(f"hotspare.faces.cli.{module}")
 
 
 def main() -> None:
