@@ -1,12 +1,12 @@
 """What can go wrong, typed by who has to act.
 
     HotspareError
-    ├── SpecError          fix the file: every problem in it, at once
-    ├── WorldError         look at the machines: every problem found, at once
-    ├── NotReachableError  a host or service did not answer at all
-    ├── RefusedError       it answered, and said no
-    ├── TimedOutError      no answer in time: its state is unknown, observe again before the next step
-    └── InvariantError     our bug: stop and report
+├── SpecError          fix the file: every problem in it, at once
+├── WorldError         look at the machines: every problem found, at once
+├── NotReachableError  a host or service did not answer at all
+├── RefusedError       it answered, and said no
+├── TimedOutError      no answer in time: its state is unknown, observe again before the next step
+└── InvariantError     our bug: stop and report
 """
 
 from collections.abc import Sequence
