@@ -1,0 +1,135 @@
+"""A drill's result: what was judged from a history."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hotspare.model.answer import Answer
+from hotspare.model.drill import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """An address did not answer: from its last answer before to its first after (wall clock); None: not again.
+
+    The true silence is at most `ended_s - began_s`, and shorter by at most `error_s`: the probes' spacing.
+    """
+
+    began_s: float
+    ended_s: float | None
+    error_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """How long one address was gone. `outage_s` is the sum of its gaps, None where it did not come back."""
+
+    address: str
+    router_id: str
+    router: str
+    outage_s: float | None
+    error_s: float
+    gaps: tuple[Gap, ...]
+    lost: int
+    """Probes without an answer, single ones included (a gap takes two in a row)."""
+    sent: int
+
+    @property
+    def back_s(self) -> float | None:
+        """When it answered again for good; None where it did not, or was never gone."""
+        return self.gaps[-1].ended_s if self.gaps else None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Median, 95th percentile (nearest rank) and worst over all addresses; None where that one did not come back."""
+
+    median: float | None
+    p95: float | None
+    worst: float | None
+    error: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment on the way of a takeover, in seconds after T0, and who told it."""
+
+    name: str
+    after_s: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """The way of a takeover. `marks` are moments; `lengths` the time from one to the next, None where not seen."""
+
+    t0_s: float
+    marks: tuple[Mark, ...]
+    lengths: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """One invariant, when it was looked at, and what was found."""
+
+    name: str
+    when: str
+    answer: Answer
+    text: str
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """What became of the long-lived TCP connection through the shared SNAT."""
+
+    inside: str
+    works: Answer
+    """Whether connections through SNAT work after the fault, the old one or a fresh one."""
+    kept: Answer
+    """Whether the old connection lived on."""
+    stall_s: float | None
+    """Its longest silence, where it lived on."""
+    fresh_after_s: float | None
+    """A new connection worked this long after T0."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What metadata requests from inside met."""
+
+    inside: str
+    answered: Answer
+    asked: int
+    failed: int
+    outage_s: float | None
+    """From the last answer before to the first after the fault."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The result of one drill."""
+
+    verdict: Answer
+    why: tuple[str, ...]
+    """What keeps the verdict from being yes."""
+    fault: Fault
+    gateway: str
+    node: str
+    carrier: str | None
+    """Where the gateway was afterwards."""
+    began_s: float
+    t0_s: float
+    routers_total: int
+    routers_back: int
+    outages: tuple[Outage, ...]
+    outage: Summary
+    phases: Phases
+    audits: tuple[Audit, ...]
+    sessions: tuple[Sessions, ...]
+    metadata: tuple[Metadata, ...]
+    probe_interval_s: float
+    probe_error_s: float
+    clock_error_s: float
+    versions: Mapping[str, str]

@@ -1,0 +1,264 @@
+"""The invariants that hold after every drill (one owner, nothing lost, clean, healthy), judged from its history."""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from hotspare.model.answer import Answer, together
+from hotspare.model.drill import ClusterState, History, NodeState, Observation, Router, RunningProcess, Sighting
+from hotspare.model.event import What
+from hotspare.model.report import Audit, Metadata, Outage, Sessions
+
+AT_ONCE_S = 1.0
+"""Two nodes that speak for one address within this time do so at once, whatever was promoted in between."""
+LIVING_IN_ROUTERS = frozenset({"haproxy", "radvd", "keepalived"})
+GATEWAY_AGENTS = frozenset({"neutron-l3-agent", "neutron-openvswitch-agent", "neutron-metadata-agent"})
+LASTING = GATEWAY_AGENTS | {"corosync", "pacemakerd", "ovs-vswitchd", "ovsdb-server", "neutron-dhcp-agent"}
+
+
+def audits(
+    history: History, outages: Sequence[Outage], sessions: Sequence[Sessions], metadata: Sequence[Metadata]
+) -> tuple[Audit, ...]:
+    """All audits: while it ran, after the takeover, and after the heal."""
+    found = [one_owner(history)]
+    found.append(nothing_lost(history, outages, sessions, metadata))
+    for label in ("recovered", "healed"):
+        seen = history.observation(label)
+        if seen is None:
+            missing = f"the nodes were not looked at after they {label}"
+            found += [Audit(name, label, Answer.CANNOT_TELL, missing) for name in ("clean", "healthy")]
+            continue
+        found += [clean(history, seen), healthy(history, seen)]
+    return tuple(found)
+
+
+# --- 1. one owner ---------------------------------------------------------------------------------------------------
+
+
+def one_owner(history: History) -> Audit:
+    """No address was answered from two nodes at once, at any time, as seen on the nodes' cables."""
+    unwatched = sorted(set(history.gateway_nodes) - set(history.witnessed))
+    speakers: dict[str, list[Sighting]] = {}
+    for sighting in history.sightings:
+        speakers.setdefault(sighting.address, []).append(sighting)
+    moves = sum(1 for event in history.events if event.what is What.AGENT_FINISHED and event.action == "promote")
+    findings = [
+        finding for address in sorted(speakers) for finding in two_owners(address, speakers[address], max(1, moves))
+    ]
+    frames = sum(sighting.count for sighting in history.sightings)
+    if findings:
+        text = f"{len(findings)} times an address was spoken for by two nodes"
+        return Audit("one owner", "throughout", Answer.NO, text, tuple(findings))
+    doubts = [f"nobody watched the cable of {node}" for node in unwatched]
+    if history.frames_lost:
+        doubts.append(f"{history.frames_lost} frames were lost between cable and witness")
+    silent = sorted(set(history.targets) - set(speakers))
+    if silent:
+        doubts.append(f"{len(silent)} probed addresses were never seen on a watched cable, such as {silent[0]}")
+    if doubts:
+        return Audit("one owner", "throughout", Answer.CANNOT_TELL, doubts[0], tuple(doubts))
+    text = f"{len(speakers)} addresses, {frames} frames captured, never two nodes for one address"
+    return Audit("one owner", "throughout", Answer.YES, text)
+
+
+def two_owners(address: str, seen: Iterable[Sighting], moves: int) -> tuple[str, ...]:
+    """Where two nodes spoke for one address at once: overlapping in time, or taking turns more often than it moved."""
+    spans = _spans(seen)
+    findings = [
+        f"{address}: {later.node} ({later.kind}, {later.mac}) from {later.first_s:.3f}, "
+        f"{earlier.node} still until {earlier.last_s:.3f}"
+        for earlier, later in pairwise(spans)
+        if later.first_s <= earlier.last_s
+    ]
+    turns = [span.node for span in spans]
+    changes = sum(1 for earlier, later in pairwise(turns) if earlier != later)
+    returned = [
+        f"{address}: {first.node}, then {middle.node}, then {last.node} again within "
+        f"{last.first_s - first.last_s:.3f} s"
+        for first, middle, last in zip(spans, spans[1:], spans[2:], strict=False)
+        if first.node == last.node != middle.node and last.first_s - first.last_s < AT_ONCE_S
+    ]
+    if not findings and not returned and changes > moves:
+        returned = [f"{address} changed between {' → '.join(turns)}, but its gateway moved {moves} times"]
+    return tuple(findings + returned)
+
+
+def _spans(seen: Iterable[Sighting]) -> list[Sighting]:
+    """Sightings by time, runs of one node joined into one span."""
+    spans: list[Sighting] = []
+    for sighting in sorted(seen, key=lambda one: (one.first_s, one.last_s)):
+        if spans and spans[-1].node == sighting.node:
+            last = spans[-1]
+            joined_s = max(last.last_s, sighting.last_s)
+            count = last.count + sighting.count
+            spans[-1] = Sighting(last.node, last.kind, last.address, last.mac, last.first_s, joined_s, count)
+        else:
+            spans.append(sighting)
+    return spans
+
+
+# --- 2. nothing lost ------------------------------------------------------------------------------------------------
+
+
+def nothing_lost(
+    history: History, outages: Sequence[Outage], sessions: Sequence[Sessions], metadata: Sequence[Metadata]
+) -> Audit:
+    """Every router that Neutron gives the gateway is served: namespace, live ports, floating IPs, SNAT, metadata."""
+    seen = history.observation("recovered")
+    carrier = seen.cluster.carrier if seen and seen.cluster else None
+    state = seen.nodes.get(carrier) if seen and carrier else None
+    findings: list[str] = []
+    doubts: list[str] = []
+    if state is None:
+        doubts.append("the node that carries the gateway could not be looked at")
+    else:
+        for router in history.routers:
+            wrong, unsure = unserved(router, state)
+            findings += wrong
+            doubts += unsure
+    findings += [f"{one.address} of {one.router} does not answer" for one in outages if one.outage_s is None]
+    for name, answer, text in (
+        *((f"SNAT from {one.inside}", one.works, one.text) for one in sessions),
+        *((f"metadata from {one.inside}", one.answered, one.text) for one in metadata),
+    ):
+        if answer is Answer.NO:
+            findings.append(f"{name}: {text}")
+        elif answer is Answer.CANNOT_TELL:
+            doubts.append(f"{name}: {text}")
+    if not sessions:
+        doubts.append("SNAT was not probed: the spec names no place inside (drill.inside)")
+    answer = Answer.NO if findings else Answer.CANNOT_TELL if doubts else Answer.YES
+    served = len(history.routers) - len(
+        {finding.split(" ")[1] for finding in findings if finding.startswith("router ")}
+    )
+    text = f"{served} of {len(history.routers)} routers served, {len(outages)} floating IPs, SNAT and metadata"
+    return Audit("nothing lost", "recovered", answer, text, (*findings, *doubts))
+
+
+def unserved(router: Router, state: NodeState) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What is missing of `router` on the node, and what could not be told."""
+    where = f"router {router.name} on {state.node}"
+    if f"qrouter-{router.id}" not in state.namespaces:
+        return (f"{where}: no namespace",), ()
+    if state.ports is None:
+        return (), (f"{where}: its ports could not be listed",)
+    live = {port.iface_id for port in state.ports if not port.parked and port.tag is not None}
+    there = {port.iface_id for port in state.ports}
+    missing = tuple(
+        f"{where}: port {port} is {'not forwarding' if port in there else 'missing'}"
+        for port in router.port_ids
+        if port not in live
+    )
+    return missing, ()
+
+
+# --- 3. clean -------------------------------------------------------------------------------------------------------
+
+
+def clean(history: History, seen: Observation) -> Audit:
+    """Where the gateway is not, nothing of a router is: no namespace, no live port, no process."""
+    carrier = seen.cluster.carrier if seen.cluster else None
+    if carrier is None:
+        return Audit("clean", seen.label, Answer.CANNOT_TELL, "nobody could say who carries the gateway")
+    findings: list[str] = []
+    doubts: list[str] = []
+    looked = 0
+    for node in history.gateway_nodes:
+        if node == carrier:
+            continue
+        if node not in seen.nodes:
+            reason = seen.unknown.get(node, "")
+            if not (node == history.node and seen.label == "recovered"):
+                doubts.append(f"{node} could not be looked at: {reason}")
+            continue
+        looked += 1
+        findings += leftovers(seen.nodes[node])
+        doubts += [f"{node}: {reason}" for reason in seen.nodes[node].cannot_tell]
+    answer = Answer.NO if findings else Answer.CANNOT_TELL if doubts else Answer.YES
+    text = f"{looked} nodes beside {carrier} looked at: " + (
+        f"{len(findings)} leftovers" if findings else "no namespace, live port or process of a router"
+    )
+    return Audit("clean", seen.label, answer, text, (*findings, *doubts))
+
+
+def leftovers(state: NodeState) -> tuple[str, ...]:
+    """What of a gateway is on a node that should have none."""
+    found = [f"{state.node}: namespace {name}" for name in state.namespaces]
+    found += [
+        f"{state.node}: port {port.name} is live (tag {port.tag})" for port in state.ports or () if not port.parked
+    ]
+    found += [
+        f"{state.node}: {process.name} (pid {process.pid}) still runs"
+        for process in state.processes
+        if process.name in GATEWAY_AGENTS or process.name in LIVING_IN_ROUTERS or process.namespace
+    ]
+    return tuple(found)
+
+
+# --- 4. healthy -----------------------------------------------------------------------------------------------------
+
+
+def healthy(history: History, seen: Observation) -> Audit:
+    """Quorum, no failed or blocked action, agents run where the gateway is, untouched processes are the same ones."""
+    if seen.cluster is None:
+        return Audit("healthy", seen.label, Answer.CANNOT_TELL, "the cluster could not be asked")
+    findings = list(_cluster_trouble(history, seen.cluster, seen.label))
+    doubts: list[str] = []
+    if history.observation("before") is None:
+        doubts.append("the processes were not looked at before the fault")
+    for earlier in history.observations:
+        if earlier.at_s < seen.at_s:
+            findings += changed_processes(history, earlier, seen)
+    findings = list(dict.fromkeys(findings))
+    answer = Answer.NO if findings else Answer.CANNOT_TELL if doubts else Answer.YES
+    text = "quorum, no failed action, agents run, untouched processes are the same" if not findings else findings[0]
+    return Audit("healthy", seen.label, answer, text, (*findings, *doubts))
+
+
+def _cluster_trouble(history: History, cluster: ClusterState, label: str) -> Iterable[str]:
+    if not cluster.quorate:
+        yield "the cluster has no quorum"
+    if cluster.carrier is None:
+        yield f"{history.gateway} is promoted nowhere"
+    for agent in history.agents:
+        where = cluster.started.get(agent)
+        if where is None:
+            yield f"{agent} does not run"
+        elif cluster.carrier is not None and where != cluster.carrier:
+            yield f"{agent} runs on {where}, the gateway on {cluster.carrier}"
+    yield from cluster.failures
+    for node in cluster.unclean:
+        yield f"{node} is unclean"
+    if label == "healed":
+        yield from (f"{node} is offline" for node in history.gateway_nodes if node not in cluster.online)
+        yield from (f"{node} is still in standby" for node in cluster.standby)
+
+
+def changed_processes(history: History, before: Observation, after: Observation) -> tuple[str, ...]:
+    """Agents and daemons of nodes that the fault did not touch which are not the same processes any more.
+
+    The node that got the gateway gains its agents; the node that lost it is judged by `clean`.
+    """
+    found: list[str] = []
+    for node, was in before.nodes.items():
+        now = after.nodes.get(node)
+        if node == history.node or now is None:
+            continue
+        if was.boot_id != now.boot_id:
+            found.append(f"{node} was restarted")
+            continue
+        still = {(process.pid, process.start) for process in now.processes}
+        found += [
+            f"{node}: {process.name} (pid {process.pid}) is gone or was restarted"
+            for process in _roots(was)
+            if (process.pid, process.start) not in still
+        ]
+    return tuple(found)
+
+
+def _roots(state: NodeState) -> tuple[RunningProcess, ...]:
+    return tuple(process for process in state.processes if process.name in LASTING)
+
+
+def all_hold(found: Iterable[Audit]) -> Answer:
+    """Whether every audit holds."""
+    return together(audit.answer for audit in found)

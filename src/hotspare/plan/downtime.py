@@ -1,0 +1,124 @@
+"""From probes to outages: pure, and honest about what the probes cannot resolve."""
+
+import bisect
+import math
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from hotspare.model.drill import History, Trace
+from hotspare.model.report import Gap, Outage, Summary
+
+REPLY_LIMIT_S = 1.0
+"""A probe sent less than this before the end of a trace may still be answered: it counts neither way."""
+LOST_IN_A_ROW = 2
+"""That many unanswered probes in a row are a gap; a single lost one is counted, but is no outage."""
+
+
+def sent_between(trace: Trace, since_s: float, until_s: float) -> tuple[tuple[int, float], ...]:
+    """The rounds sent in [since, until)."""
+    times = [at_s for _number, at_s in trace.rounds]
+    return trace.rounds[bisect.bisect_left(times, since_s) : bisect.bisect_left(times, until_s)]
+
+
+def unanswered(trace: Trace, address: str, since_s: float, until_s: float) -> tuple[tuple[int, float], ...]:
+    """The probes to `address` sent in [since, until) that no reply ever answered."""
+    answered = {number for number, _at_s in trace.replies.get(address, ())}
+    return tuple(probe for probe in sent_between(trace, since_s, until_s) if probe[0] not in answered)
+
+
+def gaps(trace: Trace, address: str, since_s: float, until_s: float) -> tuple[Gap, ...]:
+    """The silences of `address` among probes sent in [since, until).
+
+    An answer proves life at the moment it came, however late (a neighbour queue may hold a probe back through the whole
+    outage), so silences lie between answers by their receive time. A stretch in which nothing was sent is no silence.
+    """
+    alive = sorted(at_s for _number, at_s in trace.replies.get(address, ()))
+    silent = [at_s for _number, at_s in unanswered(trace, address, since_s, until_s)]
+    found: list[Gap] = []
+    for first, last in _runs(silent, alive):
+        began_at = bisect.bisect_left(alive, first)
+        before_s = alive[began_at - 1] if began_at else since_s
+        after_at = bisect.bisect_right(alive, last)
+        after_s = alive[after_at] if after_at < len(alive) else None
+        upper_s = (until_s if after_s is None else after_s) - before_s
+        found.append(Gap(before_s, after_s, max(0.0, upper_s - (last - first))))
+    return tuple(found)
+
+
+def _runs(silent: Sequence[float], alive: Sequence[float]) -> Iterable[tuple[float, float]]:
+    """First and last send stamp of each run of unanswered probes with no answer between them, long enough to count."""
+    run: list[float] = []
+    for at_s in silent:
+        if run and bisect.bisect_left(alive, at_s) != bisect.bisect_left(alive, run[0]):
+            if len(run) >= LOST_IN_A_ROW:
+                yield run[0], run[-1]
+            run = []
+        run.append(at_s)
+    if len(run) >= LOST_IN_A_ROW:
+        yield run[0], run[-1]
+
+
+def outage(trace: Trace, address: str, router: tuple[str, str], since_s: float, until_s: float) -> Outage:
+    """How long `address` was gone among probes sent in [since, until); `router` is its (id, name)."""
+    horizon_s = min(until_s, trace.rounds[-1][1] - REPLY_LIMIT_S if trace.rounds else until_s)
+    silences = gaps(trace, address, since_s, horizon_s)
+    back = all(gap.ended_s is not None for gap in silences)
+    total_s = sum(gap.ended_s - gap.began_s for gap in silences if gap.ended_s is not None)
+    return Outage(
+        address=address,
+        router_id=router[0],
+        router=router[1],
+        outage_s=round(total_s, 4) if back else None,
+        error_s=round(sum(gap.error_s for gap in silences), 4) if silences else round(2 * trace.interval_s, 4),
+        gaps=silences,
+        lost=len(unanswered(trace, address, since_s, horizon_s)),
+        sent=len(sent_between(trace, since_s, horizon_s)),
+    )
+
+
+def outages(history: History) -> tuple[Outage, ...]:
+    """One outage a floating IP, from the fault to the end of the record, by router's name and address."""
+    names = {router.id: router.name for router in history.routers}
+    found = (
+        outage(history.trace, address, (router_id, names.get(router_id, router_id)), history.called_s, history.ended_s)
+        for address, router_id in history.targets.items()
+    )
+    return tuple(sorted(found, key=lambda one: (one.router, one.address)))
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Nearest-rank percentile: always one of the values, so that it is something that did happen."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def summary(found: Sequence[Outage]) -> Summary:
+    """Median, p95 and worst; an address that did not come back counts as endless, and reads as None."""
+    if not found:
+        return Summary(None, None, None, 0.0)
+    values = [math.inf if one.outage_s is None else one.outage_s for one in found]
+    picked = [percentile(values, share) for share in (0.5, 0.95, 1.0)]
+    median, p95, worst = (None if math.isinf(value) else value for value in picked)
+    return Summary(median, p95, worst, max(one.error_s for one in found))
+
+
+def blind_s(trace: Trace, since_s: float, until_s: float) -> float:
+    """The longest time in [since, until] in which the prober sent nothing."""
+    times = [since_s, *(at_s for _number, at_s in sent_between(trace, since_s, until_s)), until_s]
+    return max(later - earlier for earlier, later in pairwise(times))
+
+
+def steady(trace: Trace, addresses: Iterable[str], since_s: float, until_s: float) -> tuple[str, ...]:
+    """The addresses that were not steadily there in [since, until): a gap, or no probe sent at all."""
+    if not sent_between(trace, since_s, until_s):
+        return tuple(addresses)
+    return tuple(
+        address
+        for address in addresses
+        if gaps(trace, address, since_s, until_s) or not _answered_in(trace, address, since_s)
+    )
+
+
+def _answered_in(trace: Trace, address: str, since_s: float) -> bool:
+    replies = trace.replies.get(address, ())
+    return bool(replies) and replies[-1][1] >= since_s

@@ -1,0 +1,102 @@
+"""What a drill means: whether it may begin, and what its history amounts to."""
+
+from collections.abc import Mapping, Sequence
+
+from hotspare.model.answer import Answer, together
+from hotspare.model.drill import ClusterState, History
+from hotspare.model.report import Audit, Outage, Report
+from hotspare.plan.audit import audits
+from hotspare.plan.downtime import blind_s, outages, summary, unanswered
+from hotspare.plan.inside import metadata, sessions
+from hotspare.plan.phases import phases
+
+ERROR_LIMIT_S = 0.5
+"""An outage whose ends are known worse than this is not measured."""
+BLIND_LIMIT_S = 1.0
+"""A prober that sent nothing for longer than this was starved: what it did not see it cannot judge."""
+
+
+def objections(cluster: ClusterState, node: str, nodes: Sequence[str], agents: Sequence[str]) -> tuple[str, ...]:
+    """What keeps a drill on `node` from beginning: a fault is injected only into what is whole."""
+    found: list[str] = []
+    if not cluster.quorate:
+        found.append("the cluster has no quorum: get its nodes online first")
+    if node not in nodes:
+        found.append(f"{node} is no node of the gateway: choose one of {', '.join(nodes)}")
+    if cluster.carrier is None:
+        found.append("the gateway is promoted nowhere: see `hotspare status`")
+    able = [one for one in nodes if one in cluster.online and one not in cluster.standby]
+    if node in nodes and node not in able:
+        found.append(f"{node} is offline or in standby: bring it back first")
+    if not [one for one in able if one != node]:
+        found.append(f"no other node could take over: of {', '.join(nodes)} only {', '.join(able) or 'none'} is ready")
+    found += [f"{one} is unclean: fencing has to finish first" for one in cluster.unclean]
+    found += [f"{agent} does not run: see `hotspare status`" for agent in agents if agent not in cluster.started]
+    found += [f"{failure}: repair it, then `crm_resource --cleanup`" for failure in cluster.failures]
+    return tuple(found)
+
+
+def doubts(history: History, found: Sequence[Outage]) -> tuple[str, ...]:
+    """Why this history cannot carry a verdict of yes even where all is well in it."""
+    told: list[str] = []
+    for address in sorted(history.targets):
+        lost = len(unanswered(history.trace, address, history.baseline_s, history.called_s))
+        if lost:
+            told.append(f"{address} had already lost {lost} probes before the fault")
+    blind = blind_s(history.trace, history.called_s, history.ended_s)
+    if blind > BLIND_LIMIT_S:
+        told.append(f"the prober sent nothing for {blind:.1f} s: it was starved")
+    if not history.targets:
+        told.append("there was no floating IP to probe")
+    worst = max((one for one in found), key=lambda one: one.error_s, default=None)
+    if worst is not None and worst.error_s > ERROR_LIMIT_S:
+        told.append(f"the outage of {worst.address} is known to {worst.error_s:.2f} s only")
+    return (*told, *history.troubles)
+
+
+def judge(history: History, versions: Mapping[str, str]) -> Report:
+    """The report of a drill. Yes needs every router back and every audit to hold; doubt makes it cannot tell."""
+    found = outages(history)
+    way = phases(history, found)
+    stories, answered = sessions(history, way.t0_s), metadata(history)
+    judged = audits(history, found, stories, answered)
+    unsure = doubts(history, found)
+    gone = [one for one in found if one.outage_s is None]
+    lost_routers = {one.router_id for one in gone}
+    back = Answer.NO if gone or history.recovered_s is None else Answer.YES
+    verdict = together([back, *(audit.answer for audit in judged), *([Answer.CANNOT_TELL] if unsure else [])])
+    seen = history.observation("recovered")
+    return Report(
+        verdict=verdict,
+        why=_why(history, gone, judged, unsure),
+        fault=history.fault,
+        gateway=history.gateway,
+        node=history.node,
+        carrier=seen.cluster.carrier if seen and seen.cluster else None,
+        began_s=history.began_s,
+        t0_s=way.t0_s,
+        routers_total=len(history.routers),
+        routers_back=len({router.id for router in history.routers} - lost_routers),
+        outages=found,
+        outage=summary(found),
+        phases=way,
+        audits=judged,
+        sessions=stories,
+        metadata=answered,
+        probe_interval_s=history.trace.interval_s,
+        probe_error_s=max((one.error_s for one in found), default=0.0),
+        clock_error_s=history.clock_error_s,
+        versions=versions,
+    )
+
+
+def _why(history: History, gone: Sequence[Outage], judged: Sequence[Audit], unsure: Sequence[str]) -> tuple[str, ...]:
+    reasons = [f"{one.address} of {one.router} did not come back" for one in gone]
+    if history.recovered_s is None and not gone:
+        reasons.append("the takeover was not finished within the limit")
+    reasons += [
+        f"{audit.name} ({audit.when}): {audit.answer}: {audit.findings[0] if audit.findings else audit.text}"
+        for audit in judged
+        if audit.answer is not Answer.YES
+    ]
+    return (*reasons, *unsure)

@@ -1,0 +1,149 @@
+"""The way of a takeover, moment by moment, from a history."""
+
+from collections.abc import Iterable, Sequence
+
+from hotspare.model.drill import Fault, History
+from hotspare.model.event import Event, What
+from hotspare.model.report import Mark, Outage, Phases
+
+T0_SLACK_S = 0.5
+"""Clocks and probes may place the first silence this much before the fault's own stamp."""
+
+ORDER = {
+    Fault.POWEROFF: ("detect", "fence", "promote", "start", "adopt"),
+    Fault.STANDBY: ("stop", "promote", "start", "adopt"),
+}
+MEANING = {
+    "detect": "until the cluster had a membership without the node",
+    "fence": "until the power-off of the node was confirmed",
+    "stop": "until the node had stopped the agents and proved its silence",
+    "promote": "until the other node was allowed to forward",
+    "start": "until the agents ran there",
+    "adopt": "until the last address answered again",
+}
+
+
+def zero(history: History, outages: Sequence[Outage]) -> float:
+    """T0. Power off: the last answer before the first silence. Standby: the order itself, nothing is lost yet."""
+    if history.fault is Fault.STANDBY:
+        return history.called_s
+    began = [gap.began_s for one in outages for gap in one.gaps if gap.began_s >= history.called_s - T0_SLACK_S]
+    return min(began, default=history.called_s)
+
+
+def phases(history: History, outages: Sequence[Outage]) -> Phases:
+    """When each step of the takeover was done, and how long each took. What nobody told is None, never a guess."""
+    t0_s = zero(history, outages)
+    seen = {
+        "detect": _detected(history, t0_s),
+        "fence": _fenced(history, t0_s),
+        "stop": _stopped(history, t0_s),
+        "promote": _promoted(history, t0_s),
+        "start": _agents_started(history, t0_s),
+        "adopt": _last_back(outages),
+    }
+    marks: list[Mark] = []
+    lengths: dict[str, float | None] = {}
+    before_s: float | None = 0.0
+    for name in ORDER[history.fault]:
+        found = seen[name]
+        if found is None:
+            lengths[name] = None
+            before_s = None if name != "adopt" else before_s
+            continue
+        at_s, source = found
+        after_s = round(at_s - t0_s, 3)
+        lengths[name] = None if before_s is None else round(max(0.0, after_s - before_s), 3)
+        marks.append(Mark(name, after_s, source))
+        before_s = max(before_s or 0.0, after_s)
+    return Phases(t0_s, tuple(marks), lengths)
+
+
+type_found = tuple[float, str] | None
+
+
+def _first(events: Iterable[Event], t0_s: float) -> type_found:
+    after = sorted((event for event in events if event.at_s >= t0_s), key=lambda event: event.at_s)
+    return (after[0].at_s, f"{after[0].host}: {after[0].text or after[0].what}") if after else None
+
+
+def _detected(history: History, t0_s: float) -> type_found:
+    """The first membership that a survivor formed without the node."""
+    return _first(
+        (
+            event
+            for event in history.events
+            if event.host != history.node
+            and (
+                (event.what is What.MEMBERSHIP_FORMED and " left:" in event.text)
+                or (event.what is What.NODE_LOST and event.subject == history.node)
+            )
+        ),
+        t0_s,
+    )
+
+
+def _fenced(history: History, t0_s: float) -> type_found:
+    return _first(
+        (event for event in history.events if event.what is What.FENCE_CONFIRMED and event.subject == history.node),
+        t0_s,
+    )
+
+
+def _stopped(history: History, t0_s: float) -> type_found:
+    """The end of the gateway's demotion (or stop) on the node that had to let go."""
+    return _first(
+        (
+            event
+            for event in history.events
+            if event.what is What.AGENT_FINISHED
+            and event.host == history.node
+            and event.subject == history.gateway
+            and event.action in {"demote", "stop"}
+        ),
+        t0_s,
+    )
+
+
+def _promoted(history: History, t0_s: float) -> type_found:
+    return _first(
+        (
+            event
+            for event in history.events
+            if event.what is What.AGENT_FINISHED
+            and event.host != history.node
+            and event.subject == history.gateway
+            and event.action == "promote"
+        ),
+        t0_s,
+    )
+
+
+def _agents_started(history: History, t0_s: float) -> type_found:
+    """The end of the last agent's first start elsewhere; None unless every agent was seen to start."""
+    started: list[tuple[float, str]] = []
+    for agent in history.agents:
+        found = _first(
+            (
+                event
+                for event in history.events
+                if event.what is What.ACTION_ENDED
+                and event.subject == agent
+                and event.action == "start"
+                and event.host != history.node
+                and event.text.endswith(": ok")
+            ),
+            t0_s,
+        )
+        if found is None:
+            return None
+        started.append(found)
+    return max(started, default=None)
+
+
+def _last_back(outages: Sequence[Outage]) -> type_found:
+    back = [(one.back_s, one) for one in outages if one.gaps]
+    if not back or any(at_s is None for at_s, _one in back):
+        return None
+    at_s, last = max(((at_s, one) for at_s, one in back if at_s is not None), key=lambda pair: pair[0])
+    return at_s, f"{last.address} of {last.router} answered"
