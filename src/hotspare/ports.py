@@ -1,9 +1,13 @@
 """What flows need from the outside, as Protocols; `adapters/` fulfil them and `wiring.py` joins the two."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
+
+from hotspare.model.drill import ClusterState, NodeState, Place, Router
+from hotspare.model.event import Event
+from hotspare.model.status import AgentReport
 
 OK = frozenset({0})
 
@@ -46,4 +50,64 @@ class Remote(Protocol):
         self, host: str, argv: Sequence[str], *, stdin: bytes = b""
     ) -> AbstractAsyncContextManager[AsyncIterator[str]]:
         """Run a command for as long as the context lasts and give its lines as they come; it ends with the context."""
+        ...
+
+
+class Neutron(Protocol):
+    """What Neutron's API says. Every call ends within its own deadline.
+
+    Raises (all of them): NotReachableError, TimedOutError or RefusedError, as the adapter could tell.
+    """
+
+    async def routers(self, gateway: str) -> tuple[Router, ...]:
+        """The routers bound to the L3 agent whose host is `gateway`, with their floating IPs and ports."""
+        ...
+
+    async def agents(self, gateway: str) -> tuple[AgentReport, ...]:
+        """What Neutron thinks of the agents whose host is `gateway`."""
+        ...
+
+
+class Site(Protocol):
+    """The machines under a cluster, as a drill and a status need them: asked over `Remote`, each call with a deadline.
+
+    Raises (all of them): NotReachableError, TimedOutError or RefusedError.
+    """
+
+    async def cluster(self, gateway: str) -> ClusterState:
+        """The cluster's own view, from the first node that has one."""
+        ...
+
+    async def node(self, host: str) -> NodeState:
+        """What of a gateway is on this host."""
+        ...
+
+    async def clock(self, host: str) -> tuple[float, float]:
+        """How far the host's clock is ahead of ours, and how well that is known, in seconds."""
+        ...
+
+    async def events(self, host: str, *, since_s: float, ahead_s: float) -> tuple[Event, ...]:
+        """What the host's journal tells since then (its own clock), on our clock."""
+        ...
+
+    def probe(
+        self, script: str, place: Place, options: Mapping[str, object]
+    ) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+        """Run a script of adapters/onsite at a place for as long as the context lasts."""
+        ...
+
+    async def power(self, node: str, action: str) -> None:
+        """Do `action` (on, off) with the node's fence device from another node, without telling the cluster."""
+        ...
+
+    async def standby(self, node: str, *, wanted: bool) -> None:
+        """Put the node in standby, or take it out."""
+        ...
+
+    async def settled(self, *, limit_s: float) -> None:
+        """Return when the cluster has nothing left to do."""
+        ...
+
+    async def versions(self) -> Mapping[str, str]:
+        """The versions of what the drill proves: component → version."""
         ...

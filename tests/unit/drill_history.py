@@ -113,6 +113,7 @@ def history(**spoiled: object) -> History:
         "called_s": T0 - 0.05,
         "returned_s": T0 + 0.1,
         "recovered_s": T0 + 20,
+        "heal_called_s": T0 + 40,
         "ended_s": END,
         "agents": AGENTS,
         "gateway_nodes": ("net1", "net2"),

@@ -253,3 +253,26 @@ def test_an_observation_is_found_by_its_name():
     assert history().observation("before").label == "before"
     assert history().observation("never") is None
     assert Observation("x", 0.0, None, {}).unknown == {}
+
+
+def test_an_address_that_goes_silent_while_the_node_comes_back_is_a_no():
+    whole = trace()
+    replies = {
+        **whole.replies,
+        "10.30.1.2": tuple(r for r in whole.replies["10.30.1.2"] if not T0 + 45 < r[1] < T0 + 48),
+    }
+    report = judge(history(trace=Trace(0.04, whole.rounds, replies)), {})
+    assert audit(report, "heal harmless").answer is Answer.NO
+    assert report.outage.worst == pytest.approx(14, abs=0.1)
+
+
+def test_a_blip_after_the_takeover_adds_to_the_outage_but_not_to_its_end():
+    whole = trace()
+    replies = {
+        **whole.replies,
+        "10.30.1.2": tuple(r for r in whole.replies["10.30.1.2"] if not T0 + 30 < r[1] < T0 + 30.3),
+    }
+    one = judge(history(trace=Trace(0.04, whole.rounds, replies)), {}).outages[1]
+    assert len(one.gaps) == 2
+    assert one.outage_s == pytest.approx(14.3, abs=0.1)
+    assert one.back_s == pytest.approx(T0 + 14, abs=0.1)

@@ -22,7 +22,7 @@ def line(identifier: str, message: object) -> str:
     [
         (
             "corosync",
-            "  [TOTEM ] A processor failed, forming new configuration: token timed out (1ms), waiting 1ms for consensus.",
+            "  [TOTEM ] A processor failed, forming new configuration: token timed out (9ms), waiting 9ms.",
             What.TOKEN_LOST,
             "",
             "",
@@ -53,7 +53,7 @@ def line(identifier: str, message: object) -> str:
         ),
         (
             "pacemaker-controld",
-            " notice: Peer net1 was not terminated (off) by <anyone> on behalf of pacemaker-controld.4@net2: Error (none)",
+            " notice: Peer net1 was not terminated (off) by <anyone> on behalf of controld.4@net2: Error (none)",
             What.FENCE_FAILED,
             "net1",
             "off",

@@ -15,6 +15,31 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a probe runs: a host, and a network namespace there where it is not the host's own."""
+
+    host: str
+    netns: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.netns} on {self.host}" if self.netns else self.host
+
+
+@dataclass(frozen=True, slots=True)
+class Cable:
+    """Where frames that leave `node` are captured: `interface` at a place."""
+
+    node: str
+    place: Place
+    interface: str
+
+    @property
+    def direction(self) -> str:
+        """A node that watches its own interface sees its frames leave; from outside they come in."""
+        return "out" if self.place.host == self.node else "in"
+
+
+@dataclass(frozen=True, slots=True)
 class Router:
     """A router that Neutron assigns to the gateway, with what has to be there where it is served."""
 
@@ -150,6 +175,8 @@ class History:
     returned_s: float
     recovered_s: float | None
     """When the flow saw all addresses answer steadily and all agents run; None: not within the limit."""
+    heal_called_s: float
+    """When the heal began; what addresses lose after it is not the takeover's outage."""
     ended_s: float
     """The end of probing."""
     agents: tuple[str, ...]

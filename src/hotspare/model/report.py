@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from hotspare.model.answer import Answer
 from hotspare.model.drill import Fault
 
+BLIP_S = 1.0
+"""A silence shorter than this is not what keeps a takeover from being over."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
@@ -35,8 +38,15 @@ class Outage:
 
     @property
     def back_s(self) -> float | None:
-        """When it answered again for good; None where it did not, or was never gone."""
-        return self.gaps[-1].ended_s if self.gaps else None
+        """When it answered again for good; None where it did not, or was never gone.
+
+        A blip of a few probes long after a takeover is part of `outage_s`, but is not the takeover's end.
+        """
+        if self.outage_s is None or not self.gaps:
+            return None
+        lengths = {gap: (gap.ended_s or 0.0) - gap.began_s for gap in self.gaps}
+        long = [gap for gap in self.gaps if lengths[gap] >= BLIP_S]
+        return (long[-1] if long else max(self.gaps, key=lambda gap: lengths[gap])).ended_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from itertools import pairwise
 from hotspare.model.answer import Answer, together
 from hotspare.model.drill import ClusterState, History, NodeState, Observation, Router, RunningProcess, Sighting
 from hotspare.model.event import What
-from hotspare.model.report import Audit, Metadata, Outage, Sessions
+from hotspare.model.report import BLIP_S, Audit, Gap, Metadata, Outage, Sessions
+from hotspare.plan.downtime import REPLY_LIMIT_S, gaps
 
 AT_ONCE_S = 1.0
 """Two nodes that speak for one address within this time do so at once, whatever was promoted in between."""
@@ -28,6 +29,7 @@ def audits(
             found += [Audit(name, label, Answer.CANNOT_TELL, missing) for name in ("clean", "healthy")]
             continue
         found += [clean(history, seen), healthy(history, seen)]
+    found.append(heal_harmless(history))
     return tuple(found)
 
 
@@ -149,6 +151,32 @@ def unserved(router: Router, state: NodeState) -> tuple[tuple[str, ...], tuple[s
         if port not in live
     )
     return missing, ()
+
+
+def heal_harmless(history: History) -> Audit:
+    """Bringing the node back interrupted no address for as long as a person would notice."""
+    found = [
+        (gap, address)
+        for address in sorted(history.targets)
+        for gap in gaps(history.trace, address, history.heal_called_s, history.ended_s - REPLY_LIMIT_S)
+    ]
+    long = [
+        f"{address} did not answer for {'the rest of the time' if gap.ended_s is None else f'{_length(gap):.2f} s'}"
+        for gap, address in found
+        if gap.ended_s is None or _length(gap) >= BLIP_S
+    ]
+    if history.ended_s - REPLY_LIMIT_S <= history.heal_called_s:
+        return Audit("heal harmless", "healed", Answer.CANNOT_TELL, "nothing was probed during the heal")
+    if long:
+        return Audit(
+            "heal harmless", "healed", Answer.NO, f"{len(long)} silences while the node came back", tuple(long)
+        )
+    worst_s = max((_length(gap) for gap, _address in found), default=0.0)
+    return Audit("heal harmless", "healed", Answer.YES, f"longest silence while the node came back: {worst_s:.2f} s")
+
+
+def _length(gap: Gap) -> float:
+    return 0.0 if gap.ended_s is None else gap.ended_s - gap.began_s
 
 
 # --- 3. clean -------------------------------------------------------------------------------------------------------

@@ -77,11 +77,11 @@ def outage(trace: Trace, address: str, router: tuple[str, str], since_s: float, 
 
 
 def outages(history: History) -> tuple[Outage, ...]:
-    """One outage a floating IP, from the fault to the end of the record, by router's name and address."""
+    """One outage a floating IP, from the fault to the heal, by router's name and address."""
     names = {router.id: router.name for router in history.routers}
     found = (
-        outage(history.trace, address, (router_id, names.get(router_id, router_id)), history.called_s, history.ended_s)
-        for address, router_id in history.targets.items()
+        outage(history.trace, address, (router, names.get(router, router)), history.called_s, history.heal_called_s)
+        for address, router in history.targets.items()
     )
     return tuple(sorted(found, key=lambda one: (one.router, one.address)))
 

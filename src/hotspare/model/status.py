@@ -1,0 +1,69 @@
+"""What a person on call asks first, as one value that every face shows in its own way."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hotspare.model.answer import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class AgentReport:
+    """An agent as Neutron sees it. `heartbeat` is Neutron's own text of the last one."""
+
+    kind: str
+    host: str
+    alive: bool
+    admin_up: bool
+    heartbeat: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One question, its answer, and the facts in words; `details` name what is wrong, one a line."""
+
+    name: str
+    answer: Answer
+    text: str
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLine:
+    """One node as the cluster sees it, and what it carries."""
+
+    name: str
+    online: bool
+    standby: bool
+    unclean: bool
+    controller: bool
+    """Whether it is the cluster's DC."""
+    carries: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayLine:
+    """One gateway: who carries it, how its agents are, and which routers are served."""
+
+    name: str
+    carrier: str | None
+    agents: Mapping[str, str | None]
+    """Resource → node where it runs, None where it does not."""
+    served: int | None
+    routers: int | None
+    """None where Neutron, or the carrier, could not be asked."""
+    missing: tuple[str, ...]
+    """Names of routers that are not served, each with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusView:
+    """The state of one cluster at one moment. `answer` is what the exit status says."""
+
+    cluster: str
+    at_s: float
+    asked: str | None
+    """The node whose view of the cluster this is."""
+    answer: Answer
+    lines: tuple[Line, ...]
+    nodes: tuple[NodeLine, ...]
+    gateways: tuple[GatewayLine, ...]
