@@ -1,0 +1,198 @@
+"""`ocf:hotspare:gateway`: the data plane of one gateway on this node, strategy `cold`.
+
+Unpromoted is clean: no router is here. Promoted is: this node may forward for the gateway, and the agents, ordered
+after the promotion, build its routers. Demoting and stopping end in proven silence.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hotspare_ocf import codes, markers
+from hotspare_ocf.codes import OcfError
+from hotspare_ocf.declaration import Action, Agent, Parameter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hotspare_ocf.environment import Call
+
+_SCORE_COLD = 100
+"""Promotion score of a spare that starts from nothing; leaves room for fresher ones above and staler ones below."""
+
+_NETNS_DIR = "/run/netns"
+_CRM_ATTRIBUTE = "/usr/sbin/crm_attribute"
+_CRM_WAIT_S = 5.0
+
+
+def monitor(call: Call) -> int:
+    """Promoted, unpromoted, or not running only with no record and no router here that could forward."""
+    if not call["gateway"]:
+        raise OcfError(codes.ERR_CONFIGURED, "; ".join(call.problems))
+    role = markers.role(call["gateway"])
+    if role == markers.PROMOTED:
+        if call.is_probe:
+            _score(call, _SCORE_COLD)
+        return codes.RUNNING_PROMOTED
+    # Routers on a node where another gateway is promoted are that gateway's.
+    if not markers.promoted() and (call.is_probe or _has_router_namespace()):
+        forwards = _may_forward(call)
+        if forwards and role:
+            raise OcfError(
+                codes.FAILED_PROMOTED,
+                f"routers forward here, but gateway {call['gateway']} is not promoted on this node",
+            )
+        if forwards and not _is_strangers(call):
+            raise OcfError(
+                codes.FAILED_PROMOTED,
+                f"routers forward here, but gateway {call['gateway']} was not started on this node",
+            )
+        if forwards is None:
+            raise OcfError(
+                codes.ERR_GENERIC,
+                "routers' namespaces are here and Open vSwitch does not answer: cannot tell whether they forward",
+            )
+    if role and call.is_probe:
+        _score(call, _SCORE_COLD)
+    return codes.SUCCESS if role else codes.NOT_RUNNING
+
+
+def start(call: Call) -> int:
+    """The node is clean (a crash or a reboot may have left routers), and may be promoted."""
+    validate(call)
+    if markers.role(call["gateway"]) == markers.PROMOTED:
+        raise OcfError(
+            codes.ERR_GENERIC,
+            f"gateway {call['gateway']} is promoted on this node already; it has to be demoted before a start",
+        )
+    if not _others_promoted(call):
+        _clean(call)
+    markers.write(call["gateway"], markers.UNPROMOTED)
+    _score(call, _SCORE_COLD)
+    return codes.SUCCESS
+
+
+def promote(call: Call) -> int:
+    """This node may forward for the gateway, from a clean slate."""
+    if markers.role(call["gateway"]) == markers.PROMOTED:
+        return codes.SUCCESS
+    if others := _others_promoted(call):
+        raise OcfError(codes.ERR_GENERIC, f"this node carries gateway {others[0]}; a node carries one at a time")
+    _clean(call)
+    markers.write(call["gateway"], markers.PROMOTED)
+    return codes.SUCCESS
+
+
+def demote(call: Call) -> int:
+    """This node answers and forwards nothing of the gateway, and is clean."""
+    _withdraw(call)
+    if markers.role(call["gateway"]):
+        markers.write(call["gateway"], markers.UNPROMOTED)
+    return codes.SUCCESS
+
+
+def stop(call: Call) -> int:
+    """As after a demote; the node has no part in the gateway."""
+    _withdraw(call)
+    if call["gateway"]:
+        markers.forget(call["gateway"])
+        _score(call, None)
+    return codes.SUCCESS
+
+
+def validate(_call: Call) -> int:
+    """SUCCESS where the parameters are right and Open vSwitch is installed."""
+    if not os.path.exists("/usr/bin/ovs-vsctl"):
+        raise OcfError(codes.ERR_INSTALLED, "Open vSwitch is not installed on this node (package openvswitch-switch)")
+    return codes.SUCCESS
+
+
+def _withdraw(call: Call) -> None:
+    """Proven silence. A gateway that was never started here owns nothing on a node where a stranger's agents run."""
+    if _others_promoted(call):
+        return
+    if not markers.role(call["gateway"]) and _is_strangers(call):
+        return
+    _clean(call)
+
+
+def _clean(call: Call) -> None:
+    from hotspare_ocf import look, sweep
+
+    sweep.clean(sweep.site(call), programs=(*look.L3_PROGRAMS, *look.OVS_PROGRAMS), owner=call["gateway"])
+
+
+def _may_forward(call: Call) -> bool | None:
+    from hotspare_ocf import cleaning, sweep
+
+    return cleaning.may_forward(sweep.site(call).look())
+
+
+def _is_strangers(call: Call) -> bool:
+    """Whether agents that the cluster did not start run here; the routers are theirs then, and a start is refused."""
+    from hotspare_ocf import cleaning, sweep
+
+    return bool(cleaning.strangers(sweep.site(call).look()))
+
+
+def _others_promoted(call: Call) -> list[str]:
+    return [gateway for gateway in markers.promoted() if gateway != call["gateway"]]
+
+
+def _has_router_namespace() -> bool:
+    try:
+        names = os.listdir(_NETNS_DIR)
+    except FileNotFoundError:
+        return False
+    return any(name.startswith(("qrouter-", "snat-", "fip-")) for name in names)
+
+
+def _score(call: Call, score: int | None) -> None:
+    """Pacemaker knows how well this node would do as the promoted one; without a score it promotes nobody.
+
+    A failure is told, not raised: by hand and in ocf-tester there is no cluster to know it.
+    """
+    import subprocess
+
+    from hotspare_ocf import events
+
+    value = ["--delete"] if score is None else ["--update", str(score)]
+    try:
+        done = subprocess.run(
+            [_CRM_ATTRIBUTE, "--promotion", *value],
+            stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_CRM_WAIT_S,
+        )  # fmt: skip
+        reason = done.stderr.decode(errors="replace").strip() if done.returncode else ""
+    except (OSError, subprocess.TimeoutExpired) as error:
+        reason = str(error)
+    if reason:
+        events.tell("score.unset", gateway=call["gateway"], reason=reason)
+
+
+AGENT = Agent(
+    "gateway",
+    short="data plane of a Neutron gateway",
+    long="Owns the data plane (routers' namespaces, ports, processes) of one gateway, a Neutron host identity, on a "
+    "node. To be used as a promotable clone with promoted-max=1: the promoted node may forward; the others are clean. "
+    "The Neutron agents (ocf:openstack:neutron-openvswitch-agent, ocf:openstack:neutron-agent-l3 with "
+    "dataplane=gateway, ocf:openstack:neutron-metadata-agent) are colocated with the promoted role and ordered after "
+    "it. demote and stop succeed only when this node provably answers and forwards nothing of the gateway.",
+    parameters=(
+        Parameter("gateway", "name", required=True, unique=True, short="identity",
+                  long="Name of the gateway: the host name under which Neutron knows its agents."),
+        Parameter("strategy", "choice", default="cold", choices=("cold",), short="what a spare has ready",
+                  long="cold: nothing; the agents rebuild all routers after a takeover."),
+        Parameter("integration_bridge", "words", default="br-int", short="integration bridge",
+                  long="The Open vSwitch bridge with the routers' ports."),
+        Parameter("state_path", "path", default="/var/lib/neutron", short="Neutron's state directory",
+                  long="state_path of neutron.conf: pid and configuration files of the routers' helpers."),
+    ),
+    actions=(
+        Action("start", start, timeout_s=60),
+        Action("stop", stop, timeout_s=60),
+        Action("promote", promote, timeout_s=60),
+        Action("demote", demote, timeout_s=60),
+        Action("monitor", monitor, timeout_s=20, interval_s=10, role="Unpromoted"),
+        Action("monitor", monitor, timeout_s=20, interval_s=9, role="Promoted"),
+        Action("validate-all", validate, timeout_s=10),
+    ),
+)  # fmt: skip

@@ -1,0 +1,103 @@
+"""Launching a daemon: a session of its own, nothing inherited but what is given."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+
+from hotspare_ocf import codes, identity
+from hotspare_ocf.codes import OcfError
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_UMASK = 0o022
+
+
+def find_binary(name: str) -> str | None:
+    """Absolute path of an executable, looked for in the path that agents get."""
+    candidates = [name] if "/" in name else [f"{directory}/{name}" for directory in PATH.split(":")]
+    return next((path for path in candidates if os.path.isfile(path) and os.access(path, os.X_OK)), None)
+
+
+def launch(arguments: list[str], *, user: str, log_file: str, pid_file: str) -> identity.Process:
+    """The daemon runs: leader of its session, cwd /, no descriptor of ours, output appended to its log file, pid file
+    written.
+
+    The child writes the pid file before it becomes the daemon, so no daemon is ever without one, however early this
+    process is killed.
+
+    Raises:
+        OcfError: it could not be started; the reason names the file.
+    """
+    account = pwd.getpwnam(user)
+    _prepare_log(log_file, account.pw_uid, account.pw_gid)
+    os.makedirs(os.path.dirname(pid_file), mode=0o755, exist_ok=True)
+    reader, writer = os.pipe()  # close-on-exec: its end without a word means that exec succeeded
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(reader)
+            _become(arguments, account, log_file, pid_file, keep=writer)
+        except BaseException as error:  # noqa: BLE001 whatever it is, the parent has to hear it
+            os.write(writer, f"{type(error).__name__}: {error}".encode())
+        finally:
+            os._exit(127)
+    os.close(writer)
+    complaint = b""
+    while piece := os.read(reader, 4096):
+        complaint += piece
+    os.close(reader)
+    now = identity.stat(pid)
+    if complaint or now is None:
+        os.waitpid(pid, 0)
+        raise OcfError(codes.ERR_GENERIC, f"{arguments[0]} could not be started: {complaint.decode(errors='replace')}")
+    return identity.Process(pid, now.start_ticks)
+
+
+def _become(arguments: list[str], account: pwd.struct_passwd, log_file: str, pid_file: str, *, keep: int) -> None:
+    """The calling child is the daemon; never returns."""
+    os.setsid()
+    os.chdir("/")
+    os.umask(_UMASK)
+    for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+    log = os.open(log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o640)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.closerange(3, keep)
+    os.closerange(keep + 1, 65536)
+    itself = identity.stat(os.getpid())
+    if itself is None:
+        raise RuntimeError("/proc is not mounted")
+    draft = pid_file + ".new"
+    with open(draft, "wb") as file:
+        file.write(identity.pid_file_text(identity.Process(itself.pid, itself.start_ticks)))
+    os.rename(draft, pid_file)
+    if account.pw_uid != os.geteuid():
+        os.initgroups(account.pw_name, account.pw_gid)
+        os.setgid(account.pw_gid)
+        os.setuid(account.pw_uid)
+    environ = {
+        "PATH": PATH,
+        "HOME": account.pw_dir,
+        "USER": account.pw_name,
+        "LOGNAME": account.pw_name,
+        "LANG": "C.UTF-8",
+    }
+    os.execve(arguments[0], arguments, environ)
+
+
+def _prepare_log(path: str, uid: int, gid: int) -> None:
+    """The log file is there and belongs to the daemon's user."""
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+    except OSError as error:
+        raise OcfError(codes.ERR_INSTALLED, f"parameter log_file: {path}: {error.strerror}") from error
+    try:
+        if os.fstat(descriptor).st_uid != uid:
+            os.fchown(descriptor, uid, gid)
+    finally:
+        os.close(descriptor)

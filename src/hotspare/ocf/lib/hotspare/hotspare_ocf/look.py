@@ -1,0 +1,238 @@
+"""One look at the node: OVSDB in one transaction, /proc once, /run/netns, Neutron's state files."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from hotspare_ocf import identity, ovsdb
+from hotspare_ocf.node import (
+    DEAD_VLAN,
+    AgentProcess,
+    Namespace,
+    Node,
+    Port,
+    Resident,
+    Switch,
+    is_router_device,
+    router_of,
+)
+
+NETNS_DIR = "/run/netns"
+_OVSDB_WAIT_S = 3.0
+"""An ovsdb-server that is well answers in milliseconds; one that is hung must not eat the time that cleaning without it
+needs.
+"""
+
+L3_PROGRAMS = (b"neutron-l3-agent", b"neutron-vpn-agent")
+OVS_PROGRAMS = (b"neutron-openvswitch-agent",)
+
+
+def look(*, bridge: str, state_path: str, deadline: float) -> Node:
+    """The node as it is now; never raises for what does not answer."""
+    switch, trouble = _switch(bridge, deadline)
+    table = _processes()
+    mounted, others = _namespaces()
+    routers = _routers(mounted, state_path)
+    return Node(
+        switch=switch,
+        switch_trouble=trouble,
+        namespaces=tuple(sorted((namespace for namespace in mounted), key=lambda namespace: namespace.name)),
+        residents=_residents(table, mounted, others, routers),
+        files=_files(routers, state_path),
+        agents=_agents(table),
+    )
+
+
+def _switch(bridge: str, deadline: float) -> tuple[Switch | None, str]:
+    try:
+        with ovsdb.Ovsdb(min(deadline, time.monotonic() + _OVSDB_WAIT_S)) as database:
+            tables = database.select(
+                Bridge=("_uuid", "name", "ports"),
+                Port=("_uuid", "name", "tag", "vlan_mode", "trunks"),
+                Interface=("name", "external_ids", "ofport"),
+            )
+    except ovsdb.OvsdbError as error:
+        return None, str(error)
+    return switch_of(bridge, tables, frozenset(os.listdir("/sys/class/net"))), ""
+
+
+def switch_of(bridge: str, tables: dict[str, list[ovsdb.Row]], root_devices: frozenset[str]) -> Switch:
+    """The routers' ports of one bridge; those marked `skip_cleanup` and those whose `iface-id` is another port's are
+    nobody's to touch.
+    """
+    ours = next((row for row in tables["Bridge"] if row["name"] == bridge), None)
+    if ours is None:
+        return Switch(None, ())
+    members = {str(uuid[1]) for uuid in ovsdb.atoms(ours["ports"]) if isinstance(uuid, list)}
+    interfaces = {str(row["name"]): row for row in tables["Interface"]}
+    ports = []
+    for row in tables["Port"]:
+        name, uuid = str(row["name"]), _uuid(row)
+        interface = interfaces.get(name)
+        if uuid not in members or interface is None or not is_router_device(name):
+            continue
+        ids = ovsdb.mapping(interface["external_ids"])
+        port_id = ids.get("iface-id", "")
+        if ids.get("skip_cleanup", "").lower() == "true" or not port_id.startswith(
+            name.partition("-")[2] if port_id else ""
+        ):
+            continue
+        ofport = ovsdb.atoms(interface["ofport"])
+        has_device = bool(ofport) and isinstance(ofport[0], int) and ofport[0] > 0
+        ports.append(Port(uuid, name, _is_live(row), name in root_devices, has_device))
+    return Switch(_uuid(ours), tuple(sorted(ports, key=lambda port: port.name)))
+
+
+def _is_live(row: ovsdb.Row) -> bool:
+    """Whether frames pass. A port without a tag is a trunk for all VLANs, so only the dead VLAN, alone, is silent."""
+    if ovsdb.atoms(row["tag"]) != [DEAD_VLAN]:
+        return True
+    mode = ovsdb.atoms(row["vlan_mode"])
+    return mode not in ([], ["access"]) and ovsdb.atoms(row["trunks"]) != [DEAD_VLAN]
+
+
+def _uuid(row: ovsdb.Row) -> str:
+    value = row["_uuid"]
+    return str(value[1]) if isinstance(value, list) else str(value)
+
+
+class _Seen:
+    """A process of the one pass over /proc, with the inode of its network namespace (None: it has ended, or is the
+    kernel's).
+    """
+
+    __slots__ = ("command_line", "inode", "pid", "start_ticks")
+
+    def __init__(self, pid: int, start_ticks: int, inode: int | None, command_line: bytes) -> None:
+        self.pid = pid
+        self.start_ticks = start_ticks
+        self.inode = inode
+        self.command_line = command_line
+
+
+def _processes() -> list[_Seen]:
+    itself = os.getpid()
+    seen = []
+    for pid in identity.pids():
+        now = identity.stat(pid)
+        if now is None or not now.is_alive or pid == itself:
+            continue
+        seen.append(_Seen(pid, now.start_ticks, namespace_inode(f"/proc/{pid}/ns/net"), identity.command_line(pid)))
+    return seen
+
+
+def namespace_inode(path: str) -> int | None:
+    """The namespace's number; None where there is none behind the path."""
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return None
+
+
+def _namespaces() -> tuple[list[Namespace], set[int]]:
+    """The routers' namespaces, and the inodes that are surely somebody else's: the node's own and all others with a
+    name.
+    """
+    others = {inode for inode in (namespace_inode("/proc/self/ns/net"),) if inode}
+    ours: list[Namespace] = []
+    plain = namespace_inode(NETNS_DIR)
+    device = os.stat(NETNS_DIR).st_dev if plain else 0
+    for name in os.listdir(NETNS_DIR) if plain else ():
+        path = f"{NETNS_DIR}/{name}"
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue
+        # A name that is a plain file (on the directory's own file system) has lost its mount.
+        inode = status.st_ino if status.st_dev != device else None
+        if router_of(name):
+            ours.append(Namespace(name, inode))
+        elif inode:
+            others.add(inode)
+    return ours, others
+
+
+def _residents(
+    table: list[_Seen], mounted: list[Namespace], others: set[int], routers: frozenset[str]
+) -> tuple[Resident, ...]:
+    """Processes in routers' namespaces, also in those that lost their name.
+
+    A namespace without a name is a router's if a router's device stands in it, or if a process in it has a router's id
+    in its arguments (haproxy, radvd, keepalived: the devices may be gone already). Others without a name (containers)
+    are left alone.
+    """
+    names = {namespace.inode: namespace.name for namespace in mounted if namespace.inode}
+    nameless: dict[int, list[_Seen]] = {}
+    for seen in table:
+        if seen.inode and seen.inode not in names and seen.inode not in others:
+            nameless.setdefault(seen.inode, []).append(seen)
+    orphaned = {
+        inode
+        for inode, members in nameless.items()
+        if any(any(router.encode() in member.command_line for router in routers) for member in members)
+        or any(map(is_router_device, _devices(members[0].pid)))
+    }
+    return tuple(
+        Resident(seen.pid, seen.start_ticks, _program(seen.command_line), seen.inode, names.get(seen.inode))
+        for seen in table
+        if seen.inode and (seen.inode in names or seen.inode in orphaned)
+    )
+
+
+def _devices(pid: int) -> list[str]:
+    """Names of the devices in a process's network namespace. Source: proc(5), /proc/PID/net/dev."""
+    try:
+        with open(f"/proc/{pid}/net/dev", encoding="ascii") as file:
+            return [line.partition(":")[0].strip() for line in file.read().splitlines()[2:]]
+    except OSError:
+        return []
+
+
+def _program(command_line: bytes) -> str:
+    return command_line.partition(b"\0")[0].rpartition(b"/")[2].decode(errors="replace")
+
+
+def _agents(table: list[_Seen]) -> tuple[AgentProcess, ...]:
+    found = []
+    for seen in table:
+        programs = identity.programs(seen.command_line)
+        for program in (*L3_PROGRAMS, *OVS_PROGRAMS):
+            if program in programs:
+                is_ours = identity.is_marked(seen.command_line, identity.RUN_DIR + "/")
+                found.append(AgentProcess(seen.pid, seen.start_ticks, program.decode(), is_ours))
+    return tuple(found)
+
+
+def _routers(mounted: list[Namespace], state_path: str) -> frozenset[str]:
+    """Ids of the routers that this node holds or held: of namespaces and of state files. The DHCP agent's ids
+    (networks) are left out.
+    """
+    routers = {router for namespace in mounted if (router := router_of(namespace.name))}
+    held = {name[:36] for directory, name in _entries(state_path) if router_of("qrouter-" + name[:36])}
+    networks = set(_listed(f"{state_path}/dhcp"))
+    networks |= {name.removeprefix("qdhcp-") for name in _listed(NETNS_DIR) if name.startswith("qdhcp-")}
+    return frozenset(routers | (held - networks))
+
+
+_STATE_DIRECTORIES = ("external/pids", "ns-metadata-proxy", "ra", "ha_confs")
+
+
+def _entries(state_path: str) -> list[tuple[str, str]]:
+    return [
+        (f"{state_path}/{directory}", name)
+        for directory in _STATE_DIRECTORIES
+        for name in _listed(f"{state_path}/{directory}")
+    ]
+
+
+def _files(routers: frozenset[str], state_path: str) -> tuple[str, ...]:
+    """Pid and configuration files of the routers' helpers: a later agent would take them for a sign of life."""
+    return tuple(sorted(f"{directory}/{name}" for directory, name in _entries(state_path) if name[:36] in routers))
+
+
+def _listed(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []

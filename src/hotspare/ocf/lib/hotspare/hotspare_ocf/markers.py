@@ -1,0 +1,55 @@
+"""What this node remembers of its gateways: files in /run/hotspare, forgotten by a reboot.
+
+`<gateway>.gateway` holds one word: `unpromoted` after a start, `promoted` once the gateway may forward here. A gateway
+without a file was not started since boot.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hotspare_ocf.identity import RUN_DIR
+
+UNPROMOTED = "unpromoted"
+PROMOTED = "promoted"
+_SUFFIX = ".gateway"
+
+
+def role(gateway: str) -> str:
+    """`promoted`, `unpromoted`, or empty where the gateway was not started here."""
+    try:
+        with open(_path(gateway), encoding="ascii") as file:
+            return file.read(32).strip()
+    except FileNotFoundError:
+        return ""
+
+
+def write(gateway: str, word: str) -> None:
+    """The gateway's role is on record; a reader sees the old word or the new one, never half of it."""
+    os.makedirs(RUN_DIR, mode=0o755, exist_ok=True)
+    draft = _path(gateway) + ".new"
+    with open(draft, "w", encoding="ascii") as file:
+        file.write(word + "\n")
+    os.rename(draft, _path(gateway))
+
+
+def forget(gateway: str) -> None:
+    """The gateway is not started here."""
+    try:
+        os.unlink(_path(gateway))
+    except FileNotFoundError:
+        pass
+
+
+def promoted() -> list[str]:
+    """The gateways that may forward on this node."""
+    try:
+        names = os.listdir(RUN_DIR)
+    except FileNotFoundError:
+        return []
+    gateways = sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX))
+    return [gateway for gateway in gateways if role(gateway) == PROMOTED]
+
+
+def _path(gateway: str) -> str:
+    return f"{RUN_DIR}/{gateway}{_SUFFIX}"

@@ -1,0 +1,284 @@
+"""What the three Neutron agents have in common: one daemon, one drop-in configuration, one pid file."""
+
+from __future__ import annotations
+
+import os
+
+from hotspare_ocf import codes, identity
+from hotspare_ocf.codes import OcfError
+from hotspare_ocf.declaration import Parameter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hotspare_ocf.environment import Call
+    from hotspare_ocf.identity import Process
+
+    Ready = Callable[[Call, Process], str]
+    """What the agent still waits for, in words; empty once it is ready."""
+
+_READY_SHARE = 0.5
+_READY_WAIT_MAX_S = 30.0
+"""A start waits for readiness this share of its timeout, at most so long: the broker may be down for hours, and that is
+no failure of an agent.
+"""
+
+_GRACE_S = 3.0
+"""Between TERM and KILL. Neutron's agents have nothing to hand over when they end; their helpers end with them."""
+
+
+def parameters(*, binary: str, plugin_config: str, log_file: str) -> tuple[Parameter, ...]:
+    """The family's parameters with this agent's defaults."""
+    return (
+        Parameter("config", "path", default="/etc/neutron/neutron.conf", short="Neutron's configuration",
+                  long="Configuration file common to Neutron's services. It is read, never changed."),
+        Parameter("plugin_config", "path", default=plugin_config, short="the agent's configuration",
+                  long="Configuration file of this agent, read after config."),
+        Parameter("host", "name", short="identity (Neutron's host)",
+                  long="The host name under which Neutron knows the agent, the same on every node that may carry "
+                       "it. Given to the agent as one more configuration file, /run/hotspare/RESOURCE.conf. Empty: "
+                       "what the configuration files say, else the node's name."),
+        Parameter("binary", "words", default=binary, short="the agent's program",
+                  long="Name or absolute path of the agent's program."),
+        Parameter("user", "words", default="neutron", short="user", long="The user that the agent runs as."),
+        Parameter("pid", "path", default=identity.RUN_DIR + "/${OCF_RESOURCE_INSTANCE}.pid", unique=True,
+                  short="pid file",
+                  long="File with the agent's pid, start time and boot. Default: /run/hotspare/RESOURCE.pid."),
+        Parameter("log_file", "path", default=log_file, short="log file",
+                  long="The agent's log file; its standard output and error go there too."),
+        Parameter("additional_parameters", "words", short="more arguments",
+                  long="More arguments for the agent's command line, quoted as for a shell."),
+    )  # fmt: skip
+
+
+def running(call: Call) -> Process | None:
+    """The agent of this resource, by its pid file or, where that says nothing, by its drop-in on a command line."""
+    recorded = identity.read_pid_file(call["pid"])
+    if recorded and identity.living(recorded):
+        return recorded
+    for pid in identity.marked(identity.drop_in(call.instance)):
+        now = identity.stat(pid)
+        # The helpers carry the mark as well; only the agent itself leads its session and is called by the program's
+        # name.
+        program = os.path.basename(call["binary"]).encode()
+        if now and now.is_alive and now.session == pid and program in identity.command_line(pid):
+            return identity.Process(pid, now.start_ticks)
+    return None
+
+
+def monitor(call: Call) -> int:
+    """SUCCESS with the agent alive; NOT_RUNNING only once neither pid file nor command line shows it."""
+    process = running(call)
+    if process is None:
+        return codes.NOT_RUNNING
+    now = identity.living(process)
+    if now and now.state == "T":
+        raise OcfError(
+            codes.ERR_GENERIC, f"{call['binary']} (pid {process.pid}) is stopped by a signal and does no work"
+        )
+    return codes.SUCCESS
+
+
+def validate(call: Call) -> int:
+    """SUCCESS where the agent could be started on this node; every file and user that is missing is named at once."""
+    import pwd
+
+    from hotspare_ocf import launching
+
+    problems = []
+    if not launching.find_binary(call["binary"]):
+        problems.append(f"parameter binary: no program {call['binary']}")
+    for name in ("config", "plugin_config"):
+        try:
+            with open(call[name], "rb") as file:
+                file.read(1)
+        except OSError as error:
+            problems.append(f"parameter {name}: {call[name]}: {error.strerror}")
+    try:
+        pwd.getpwnam(call["user"])
+    except KeyError:
+        problems.append(f"parameter user: no user {call['user']} on this node")
+    if problems:
+        raise OcfError(codes.ERR_INSTALLED, "; ".join(problems))
+    try:
+        _more_arguments(call)
+    except ValueError as error:
+        raise OcfError(codes.ERR_CONFIGURED, f"parameter additional_parameters: {error}") from error
+    return codes.SUCCESS
+
+
+def start(call: Call, ready: Ready) -> int:
+    """The agent runs with its identity and is ready, or lives and waits for what is not its own (the broker)."""
+    from hotspare_ocf import events, launching
+
+    validate(call)
+    if process := running(call):
+        return _wait_until_ready(call, process, ready)
+    refuse_strangers(call)
+    _write_drop_in(call)
+    arguments = [
+        launching.find_binary(call["binary"]) or call["binary"],
+        "--config-file", call["config"],
+        "--config-file", call["plugin_config"],
+        "--config-file", identity.drop_in(call.instance),
+        "--log-file", call["log_file"],
+        *_more_arguments(call),
+    ]  # fmt: skip
+    process = launching.launch(arguments, user=call["user"], log_file=call["log_file"], pid_file=call["pid"])
+    events.tell("agent.launched", resource=call.instance, pid=process.pid, host=call["host"])
+    return _wait_until_ready(call, process, ready)
+
+
+def stop(call: Call) -> int:
+    """Neither the agent nor any helper of its lives, and its identity is taken away."""
+    from hotspare_ocf import ending
+
+    drop_in = identity.drop_in(call.instance)
+    leaders = {process for process in (running(call),) if process}
+    family = _Family(identity.read_pid_file(call["pid"]), leaders, drop_in)
+    family.look()
+    remaining = ending.end(leaders, grace_s=min(_GRACE_S, call.remaining_s() / 3), deadline=call.deadline)
+    while (alive := family.look()) and call.remaining_s() > 0:
+        remaining = ending.end(alive, grace_s=0, deadline=call.deadline)
+    if alive or remaining:
+        pids = ", ".join(str(process.pid) for process in alive or remaining)
+        raise OcfError(
+            codes.ERR_GENERIC,
+            f"{call['binary']}: KILL does not end pid {pids} (uninterruptible sleep?); the node has to be fenced",
+        )
+    for path in (call["pid"], drop_in):
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass
+    return codes.SUCCESS
+
+
+def refuse_strangers(call: Call) -> None:
+    """Raises OcfError where the same program already runs on this node, started by somebody else."""
+    program = os.path.basename(call["binary"]).encode()
+    for pid in identity.pids():
+        line = identity.command_line(pid)
+        if program in identity.programs(line) and not identity.is_marked(line, identity.drop_in(call.instance)):
+            raise OcfError(
+                codes.ERR_INSTALLED,
+                f"{call['binary']} already runs on this node as pid {pid}, not started by {call.instance}; "
+                f"two agents would fight over the same routers: "
+                f"stop the other one (systemctl disable --now {os.path.basename(call['binary'])})",
+            )
+
+
+class _Family:
+    """The agent and its helpers (privsep daemons, rootwrap, what sudo put into another session), found again at every
+    look.
+
+    A helper is known by the agent's session, by descent from it, or by the drop-in on its command line. haproxy, radvd
+    and keepalived have sessions of their own and do not carry the drop-in: they are the data plane, which is not this
+    resource's to end.
+    """
+
+    def __init__(self, recorded: Process | None, leaders: set[Process], drop_in: str) -> None:
+        self._drop_in = drop_in
+        self._known: set[Process] = set(leaders)
+        self._sessions = {process.pid for process in leaders}
+        # A session's number stays taken while it has members: only if another process has this pid now is the session
+        # surely gone.
+        if recorded and (identity.living(recorded) or identity.stat(recorded.pid) is None):
+            self._sessions.add(recorded.pid)
+
+    def look(self) -> set[Process]:
+        """All living members; those seen once stay members when their parent dies."""
+        table = [now for pid in identity.pids() if (now := identity.stat(pid)) and now.is_alive]
+        itself = os.getpid()
+        living = {identity.Process(now.pid, now.start_ticks) for now in table}
+        known = {process.pid for process in self._known & living}
+        known |= {now.pid for now in table if identity.is_marked(identity.command_line(now.pid), self._drop_in)} - {
+            itself
+        }
+        grown = True
+        while grown:
+            grown = False
+            for now in table:
+                if now.pid in known or now.pid == itself:
+                    continue
+                if now.session in self._sessions or now.parent in known:
+                    known.add(now.pid)
+                    grown = True
+        members = {identity.Process(now.pid, now.start_ticks) for now in table if now.pid in known}
+        self._known |= members
+        return members
+
+
+def _wait_until_ready(call: Call, process: Process, ready: Ready) -> int:
+    """Returns as soon as the agent is ready, or when it has been alive and waiting for long enough."""
+    import time
+
+    from hotspare_ocf import events
+
+    begun = time.monotonic()
+    until = begun + min(_READY_WAIT_MAX_S, call.timeout_s * _READY_SHARE)
+    missing = "its first breath"
+    while time.monotonic() < until:
+        if not identity.living(process):
+            words = _last_words(call["log_file"])
+            raise OcfError(
+                codes.ERR_GENERIC,
+                f"{call['binary']} ended {time.monotonic() - begun:.1f} s after its start; "
+                f"{call['log_file']} ends: {words}",
+            )
+        missing = ready(call, process)
+        if not missing:
+            events.tell("agent.ready", resource=call.instance, took_s=time.monotonic() - begun)
+            return codes.SUCCESS
+        time.sleep(0.05)
+    events.tell("agent.waiting", resource=call.instance, missing=missing)
+    return codes.SUCCESS
+
+
+def family(process: Process) -> list[int]:
+    """Pids of the agent and of its session, the agent first."""
+    session = [
+        pid
+        for pid in identity.pids()
+        if (now := identity.stat(pid)) and now.session == process.pid and pid != process.pid
+    ]
+    return [process.pid, *session]
+
+
+def configuration(call: Call) -> list[str]:
+    """The configuration files in the order in which the agent reads them."""
+    return [call["config"], call["plugin_config"], identity.drop_in(call.instance)]
+
+
+def _write_drop_in(call: Call) -> None:
+    os.makedirs(identity.RUN_DIR, mode=0o755, exist_ok=True)
+    path = identity.drop_in(call.instance)
+    identity_line = f"host = {call['host']}\n" if call["host"] else ""
+    draft = path + ".new"
+    with open(draft, "w", encoding="ascii") as file:
+        file.write(
+            f"# Written at each start of the cluster's resource {call.instance}; gone while it is stopped.\n"
+            f"[DEFAULT]\n{identity_line}"
+        )
+    os.chmod(draft, 0o644)
+    os.rename(draft, path)
+
+
+def _more_arguments(call: Call) -> list[str]:
+    if not call["additional_parameters"]:
+        return []
+    import shlex
+
+    return shlex.split(call["additional_parameters"])
+
+
+def _last_words(path: str) -> str:
+    """The last line of the agent's log that is not empty."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 4096))
+            lines = [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        return "(cannot be read)"
+    return lines[-1].strip()[:300] if lines else "(empty)"

@@ -1,0 +1,104 @@
+"""`ocf:openstack:neutron-agent-l3`: Neutron's L3 agent, with an identity that moves."""
+
+from __future__ import annotations
+
+from hotspare_ocf import codes, markers, neutron_agent
+from hotspare_ocf.codes import OcfError
+from hotspare_ocf.declaration import Action, Agent, Parameter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hotspare_ocf.environment import Call
+    from hotspare_ocf.identity import Process
+
+
+def start(call: Call) -> int:
+    """The agent lives and is connected to the broker, or waits for it. With a data plane of its own it begins on a
+    clean node.
+    """
+    neutron_agent.validate(call)
+    _check_data_plane(call)
+    if neutron_agent.running(call) is None:
+        neutron_agent.refuse_strangers(call)
+        if call["dataplane"] == "own":
+            _clean(call)
+    return neutron_agent.start(call, _missing)
+
+
+def stop(call: Call) -> int:
+    """Neither agent nor helpers live; with a data plane of its own, this node is proven silent and clean."""
+    neutron_agent.stop(call)
+    if call["dataplane"] == "own" and not markers.promoted() and not _is_strangers(call):
+        _clean(call)
+    return codes.SUCCESS
+
+
+def _check_data_plane(call: Call) -> None:
+    carried = markers.promoted()
+    if call["dataplane"] == "own" and carried:
+        raise OcfError(
+            codes.ERR_INSTALLED, f"gateway {carried[0]} owns the routers of this node; set dataplane=gateway"
+        )
+    if call["dataplane"] == "gateway":
+        if not call["host"]:
+            raise OcfError(codes.ERR_CONFIGURED, "parameter host is required with dataplane=gateway")
+        if call["host"] not in carried:
+            raise OcfError(
+                codes.ERR_GENERIC,
+                f"gateway {call['host']} is not promoted on this node, so nothing may forward for it here; "
+                "order this resource after the promotion and colocate it with the promoted role",
+            )
+
+
+def _missing(call: Call, process: Process) -> str:
+    """The connection to the broker: once it is there, the agent asks for its routers."""
+    from hotspare_ocf import neutron_config, sockets
+
+    ports = neutron_config.broker_ports(neutron_config.read(neutron_agent.configuration(call)))
+    connected = sockets.of(neutron_agent.family(process)).connected
+    return "" if ports & connected else f"a connection to the broker (port {', '.join(map(str, sorted(ports)))})"
+
+
+def _is_strangers(call: Call) -> bool:
+    """Whether an L3 agent runs that the cluster did not start: then the routers here are its own, and this resource was
+    refused its start.
+    """
+    from hotspare_ocf import cleaning, look, sweep
+
+    programs = {program.decode() for program in look.L3_PROGRAMS}
+    return any(agent.program in programs for agent in cleaning.strangers(sweep.site(call).look()))
+
+
+def _clean(call: Call) -> None:
+    from hotspare_ocf import look, sweep
+
+    # An Open vSwitch agent may go on: it sees ports go, as it does whenever a router is deleted.
+    sweep.clean(sweep.site(call), programs=look.L3_PROGRAMS, owner=call.instance)
+
+
+AGENT = Agent(
+    "neutron-agent-l3",
+    short="Neutron L3 agent",
+    long="Runs Neutron's L3 agent under an identity (host) that may move between nodes. Alone (dataplane=own) its stop "
+    "also removes every router from the node, and succeeds only when the node provably answers for none of them.",
+    parameters=(
+        *neutron_agent.parameters(
+            binary="neutron-l3-agent",
+            plugin_config="/etc/neutron/l3_agent.ini",
+            log_file="/var/log/neutron/neutron-l3-agent.log",
+        ),
+        Parameter("dataplane", "choice", default="own", choices=("own", "gateway"), short="who owns the routers here",
+                  long="own: this resource; its stop removes them. gateway: a resource ocf:hotspare:gateway; stop "
+                       "leaves them forwarding, so that a restart of the agent costs no packet."),
+        Parameter("integration_bridge", "words", default="br-int", short="integration bridge",
+                  long="The Open vSwitch bridge with the routers' ports."),
+        Parameter("state_path", "path", default="/var/lib/neutron", short="Neutron's state directory",
+                  long="state_path of neutron.conf: pid and configuration files of the routers' helpers."),
+    ),
+    actions=(
+        Action("start", start, timeout_s=60),
+        Action("stop", stop, timeout_s=60),
+        Action("monitor", neutron_agent.monitor, timeout_s=20, interval_s=10),
+        Action("validate-all", neutron_agent.validate, timeout_s=10),
+    ),
+)  # fmt: skip

@@ -1,0 +1,70 @@
+"""From Pacemaker's call to an exit code: one way for every agent."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from hotspare_ocf import codes, environment, events
+from hotspare_ocf.codes import OcfError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from hotspare_ocf.declaration import Agent
+    from hotspare_ocf.environment import Call
+
+_QUIET = frozenset({"monitor", "validate-all"})
+"""Actions that leave no line in the journal unless they fail: they run all day."""
+
+_LENIENT = frozenset({"monitor", "stop", "demote"})
+"""Actions that go on where a parameter is wrong (environment.read says why)."""
+
+
+def main(agent: Agent, arguments: list[str], environ: Mapping[str, str]) -> int:
+    """The exit code of one call; everything an operator may have to know is in the exit reason and in syslog."""
+    handlers = {action.name: action.handler for action in agent.actions}
+    action = arguments[1] if len(arguments) == 2 else ""
+    if action == "meta-data":
+        from hotspare_ocf import metadata
+
+        sys.stdout.write(metadata.render(agent))
+        return codes.SUCCESS
+    if action not in handlers:
+        asked = action in {"usage", "help"}
+        words = "|".join(dict.fromkeys([*handlers, "meta-data", "usage"]))
+        (sys.stdout if asked else sys.stderr).write(f"usage: {agent.name} {words}\n")
+        return codes.SUCCESS if asked else codes.ERR_UNIMPLEMENTED if action else codes.ERR_ARGS
+    call = environment.read(agent, action, environ)
+    facts: dict[str, object] = {"gateway" if "gateway" in call.parameters else "resource": _subject(call)}
+    begun = time.monotonic()
+    if action not in _QUIET:
+        events.tell(f"{action}.started", **facts)
+    try:
+        code = _run(handlers[action], call, agent)
+    except OcfError as error:
+        code, reason = error.code, error.reason
+    except Exception as error:  # noqa: BLE001 an unforeseen error is a failure with a reason, never "not running"
+        code, reason = codes.ERR_GENERIC, f"{action}: {type(error).__name__}: {error}"
+    else:
+        if action not in _QUIET:
+            events.tell(f"{action}.finished", **facts, took_s=time.monotonic() - begun)
+        return code
+    events.exit_reason(reason)
+    events.tell(f"{action}.failed", **facts, took_s=time.monotonic() - begun, code=code, reason=reason)
+    return code
+
+
+def _run(handler: Callable[[Call], int], call: Call, agent: Agent) -> int:
+    if call.problems and call.action not in _LENIENT:
+        raise OcfError(codes.ERR_CONFIGURED, "; ".join(call.problems))
+    if os.geteuid() != 0 and call.action != "validate-all":
+        raise OcfError(codes.ERR_PERM, f"{agent.name} {call.action} needs root")
+    return handler(call)
+
+
+def _subject(call: Call) -> str:
+    """A gateway is named by its identity, every other resource by its instance."""
+    return call.parameters.get("gateway") or call.instance

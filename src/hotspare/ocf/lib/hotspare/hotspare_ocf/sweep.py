@@ -1,0 +1,187 @@
+"""Carrying a cleaning out: look, plan, apply, look again. Needs neither API nor broker, and goes on without Open
+vSwitch.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import dataclass
+
+from hotspare_ocf import codes, ending, events, namespaces, ovsdb
+from hotspare_ocf.cleaning import Plan, plan_cleaning, remains, strangers
+from hotspare_ocf.codes import OcfError
+from hotspare_ocf.identity import Process
+from hotspare_ocf.look import NETNS_DIR, look
+from hotspare_ocf.node import DEAD_VLAN, Node, Port
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hotspare_ocf.environment import Call
+
+_PARK_WAIT_S = 2.0
+_ANSWER_WAIT_S = 3.0
+"""ovsdb-server's own share; it answers in milliseconds or not at all."""
+
+_DELETE_WAIT_S = 15.0
+_GRACE_S = 0.5
+"""haproxy, radvd and keepalived end at once on TERM; what does not is killed. Their state is of no use to anybody."""
+
+_ROUNDS_MAX = 3
+"""A helper that was just being started, or a port just being plugged, is found by the next look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a node's routers are, and until when (monotonic clock) they have to be gone."""
+
+    bridge: str
+    state_path: str
+    deadline: float
+
+    def look(self) -> Node:
+        return look(bridge=self.bridge, state_path=self.state_path, deadline=self.deadline)
+
+
+def site(call: Call) -> Site:
+    """The site that a resource's parameters name."""
+    return Site(call["integration_bridge"], call["state_path"], call.deadline)
+
+
+def clean(place: Site, *, programs: tuple[bytes, ...], owner: str) -> None:
+    """No trace of a router is on the node, seen by a second look; silence comes first, in one transaction.
+
+    Agents of the given programs must not run: those that the cluster started are ended, others are refused.
+
+    Raises:
+        OcfError: something remains, or a stranger's agent runs; the reason says what and what to do.
+    """
+    begun = time.monotonic()
+    node = _without_agents(place, programs)
+    planned = plan_cleaning(node)
+    troubles: list[str] = []
+    for _ in range(_ROUNDS_MAX):
+        plan = plan_cleaning(node)
+        if plan.is_empty:
+            break
+        troubles = _apply(plan, place)
+        node = place.look()
+    left = remains(node)
+    if left:
+        raise OcfError(
+            codes.ERR_GENERIC,
+            f"not silent, still here: {'; '.join((*left, *troubles))}; the node has to be fenced or rebooted",
+        )
+    if node.switch is None:
+        events.tell("clean.blind", owner=owner, reason=node.switch_trouble)
+    if not planned.is_empty:
+        events.tell(
+            "clean.finished", owner=owner, took_s=time.monotonic() - begun, ports=len(planned.delete),
+            namespaces=len(planned.namespaces), processes=len(planned.end), files=len(planned.files),
+        )  # fmt: skip
+
+
+def _without_agents(place: Site, programs: tuple[bytes, ...]) -> Node:
+    node = place.look()
+    wanted = {program.decode() for program in programs}
+    others = [agent for agent in strangers(node) if agent.program in wanted]
+    if others:
+        named = ", ".join(f"{agent.program} (pid {agent.pid})" for agent in others)
+        raise OcfError(
+            codes.ERR_INSTALLED,
+            f"{named} runs on this node and was not started by the cluster: what it holds is not ours to clean; "
+            f"stop it (systemctl disable --now {others[0].program})",
+        )
+    ours = [Process(agent.pid, agent.start_ticks) for agent in node.agents if agent.program in wanted]
+    if not ours:
+        return node
+    events.tell("agents.ended", pids=",".join(str(process.pid) for process in ours))
+    alive = ending.end(ours, grace_s=_GRACE_S, deadline=place.deadline)
+    if alive:
+        raise OcfError(
+            codes.ERR_GENERIC, f"the agent with pid {alive[0].pid} cannot be killed; the node has to be fenced"
+        )
+    return place.look()
+
+
+def _apply(plan: Plan, place: Site) -> list[str]:
+    """The plan is carried out as far as it can be; what failed, in words. The look that follows is the judge, not these
+    words.
+    """
+    troubles: list[str] = []
+    confirmed = _park(plan, place, troubles)
+    if not confirmed:
+        lost = {resident.inode: f"/proc/{resident.pid}/ns/net" for resident in plan.end if resident.namespace is None}
+        troubles += namespaces.links_down([*(f"{NETNS_DIR}/{name}" for name in plan.namespaces), *lost.values()])
+    ended = ending.end(
+        (Process(resident.pid, resident.start_ticks) for resident in plan.end),
+        grace_s=_GRACE_S,
+        deadline=place.deadline,
+    )
+    troubles += [f"pid {process.pid} cannot be killed" for process in ended]
+    if plan.delete and plan.bridge:
+        wait_s = _DELETE_WAIT_S if confirmed else 0.0
+        _change(place, [_deletion(plan.bridge, plan.delete)], wait_s, troubles)
+    troubles += namespaces.remove(plan.namespaces)
+    for path in plan.files:
+        _remove_file(path)
+    return troubles
+
+
+def _park(plan: Plan, place: Site, troubles: list[str]) -> bool:
+    """Whether ovs-vswitchd has confirmed that every port of the plan is parked, or gone.
+
+    It is asked even if no live port is left: an earlier call may have parked or deleted them without a confirmation.
+    """
+    if not (plan.delete or plan.namespaces or plan.end):
+        return True
+    return plan.bridge is not None and _change(place, [_parking(port) for port in plan.park], _PARK_WAIT_S, troubles)
+
+
+def _change(place: Site, operations: list[ovsdb.Operation], wait_s: float, troubles: list[str]) -> bool:
+    """Whether the transaction was committed and carried out."""
+    try:
+        with ovsdb.Ovsdb(min(place.deadline, time.monotonic() + wait_s + _ANSWER_WAIT_S)) as database:
+            done = database.change(*operations, wait_s=wait_s)
+    except ovsdb.OvsdbError as error:
+        troubles.append(str(error))
+        return False
+    if not done:
+        troubles.append("ovs-vswitchd does not carry out what OVSDB says; it is dead or hung")
+    return done
+
+
+def _parking(port: Port) -> ovsdb.Operation:
+    """The port carries the dead VLAN alone, as Neutron's own agent parks ports. Source: neutron's ovs_lib.py,
+    replace_port.
+    """
+    return {
+        "op": "update",
+        "table": "Port",
+        "where": [["_uuid", "==", ["uuid", port.row]]],
+        "row": {"tag": DEAD_VLAN, "vlan_mode": "trunk", "trunks": DEAD_VLAN},
+    }
+
+
+def _deletion(bridge: str, ports: tuple[Port, ...]) -> ovsdb.Operation:
+    """The bridge has none of the ports; OVSDB then drops the rows of Port and Interface, which nothing refers to any
+    more.
+    """
+    rows = [["uuid", port.row] for port in ports]
+    return {
+        "op": "mutate",
+        "table": "Bridge",
+        "where": [["_uuid", "==", ["uuid", bridge]]],
+        "mutations": [["ports", "delete", ["set", rows]]],
+    }
+
+
+def _remove_file(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    try:
+        os.unlink(path)
+    except OSError:
+        pass  # harmless once no process has the pid that it names; the next start tries again
