@@ -1,6 +1,6 @@
 """Neutron's API through openstacksdk: sessions, clouds.yaml and discovery are its work, errors are ours.
 
-openstacksdk turns some refusals into data or into nothing (its proxy asks with `raise_exc=False`), so that every request
+openstacksdk turns some refusals into data or into nothing (its proxy asks with `raise_exc=False`), so every request
 here is made with `raise_exc=True` on the plain adapter.
 """
 
