@@ -8,8 +8,9 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
-from hotspare.faces.report.words import headline, seconds
+from hotspare.faces.report.words import headline, phase, seconds
 from hotspare.model.answer import Answer
 from hotspare.model.report import Outage, Report
 from hotspare.plan.phases import MEANING
@@ -57,16 +58,31 @@ def svg(report: Report) -> str:
         _phases(lanes[0], report)
         _outages(lanes[1], report, rows, end_s)
         lanes[1].set_xlim(-end_s * LEAD_SHARE, end_s * 1.08)
-        top = 1 - 0.62 / height_inch
+        top = 1 - 0.7 / height_inch
         figure.subplots_adjust(
-            left=0.2, right=0.975, top=top - 0.3 / height_inch, bottom=0.62 / height_inch, hspace=0.08
+            left=0.2, right=0.975, top=top - 0.34 / height_inch, bottom=0.62 / height_inch, hspace=0.08
         )
         figure.text(
-            0.02, top + 0.12 / height_inch, headline(report), size=13, weight="bold", color=VERDICTS[report.verdict]
+            0.02, top + 0.33 / height_inch, headline(report), size=13, weight="bold", color=VERDICTS[report.verdict]
         )
         found = report.outage
         line = f"outage: median {seconds(found.median)} · p95 {seconds(found.p95)} · worst {seconds(found.worst)}"
-        figure.text(0.02, top - 0.12 / height_inch, line, size=10, color=INK)
+        figure.text(0.02, top + 0.1 / height_inch, line, size=10, color=INK)
+        keys = [
+            Patch(color=PHASES[name], label=f"{name} {phase(took_s)}") for name, took_s in report.phases.lengths.items()
+        ]
+        figure.legend(
+            handles=keys,
+            loc="upper left",
+            bbox_to_anchor=(0.195, top - 0.02 / height_inch),
+            ncols=len(keys),
+            frameon=False,
+            fontsize=8.5,
+            handlelength=0.9,
+            handleheight=0.9,
+            columnspacing=1.6,
+            borderpad=0,
+        )
         page = io.StringIO()
         figure.savefig(page, format="svg", metadata={"Date": None, "Title": headline(report)})
     return page.getvalue()
@@ -90,13 +106,9 @@ def _phases(lane: Axes, report: Report) -> None:
     for side in ("top", "right", "left", "bottom"):
         lane.spines[side].set_visible(False)
     begun_s = 0.0
-    whole_s = max([1.0, *(mark.after_s for mark in report.phases.marks)])
     for mark in report.phases.marks:
         length_s = max(0.0, mark.after_s - begun_s)
         lane.barh(0.5, length_s, left=begun_s, height=0.62, color=PHASES[mark.name], edgecolor="white", linewidth=1.0)
-        if length_s > 0.075 * whole_s:
-            words = f"{mark.name} {length_s:.1f} s"
-            lane.text(begun_s + length_s / 2, 0.5, words, ha="center", va="center", size=8.5, color="white")
         begun_s = max(begun_s, mark.after_s)
 
 
@@ -109,10 +121,8 @@ def _outages(lane: Axes, report: Report, rows: Sequence[Outage], end_s: float) -
             lane.barh(place, ended_s - begun_s, left=begun_s, height=0.66, color=BAR, alpha=0.85)
         at_s = _end(one, report)
         lane.text(at_s + end_s * 0.008, place, seconds(one.outage_s), va="center", size=7.5, color=MUTED)
-    begun_s = 0.0
     for mark in report.phases.marks:
         lane.axvline(mark.after_s, color=PHASES[mark.name], linewidth=1.0, linestyle=(0, (3, 3)), zorder=0)
-        begun_s = mark.after_s
     lane.axvline(0, color=INK, linewidth=1.0, zorder=0)
     lane.set_ylim(-0.7, max(4, len(rows)) - 0.3)
     lane.set_yticks(range(len(rows)), [f"{one.router}  {one.address}" for one in rows], size=7.5)
