@@ -1,8 +1,8 @@
 """The BMCs: IPMI 2.0 over LAN, one a machine, on the out-of-band network, alive whether the machine is or not.
 
-`python -m hotspare.lab.bmc LAB` runs in the switch's namespace until the lab goes down. It holds one child a machine and
-starts one that died again. One process a BMC because pyghmi keeps its sessions by the client's address alone,
-so two BMCs in one process could take each other's orders; and an order to one must not wait for another's.
+`python -m hotspare.lab.bmc LAB` runs in the switch's namespace until the lab goes down. It holds one child a machine,
+and starts one again that died. One process a BMC because pyghmi keeps its sessions by the client's address alone, so
+two BMCs in one process could take each other's orders; and an order to one must not wait for another's.
 """
 
 import logging
@@ -14,7 +14,7 @@ import time
 from pyghmi.ipmi import bmc as pyghmi_bmc
 from pyghmi.ipmi.private import serversession, session
 
-from hotspare.lab import machines, namespace, network
+from hotspare.lab import machines, namespace
 from hotspare.lab.layout import BMC_PORT, BMC_USER, Layout, Machine
 from hotspare.model.errors import HotspareError
 
@@ -64,7 +64,7 @@ class MachineBmc(pyghmi_bmc.Bmc):  # type: ignore[misc]
                 case _:
                     machines.shut_down(self._layout, self._machine)
         except (HotspareError, OSError) as failed:
-            LOG.error("power.failed machine=%s order=%s reason=%r", self._machine.name, order, str(failed))
+            LOG.warning("power.failed machine=%s order=%s reason=%r", self._machine.name, order, str(failed))
             return _NODE_BUSY
         took_s = time.monotonic() - begun
         LOG.info("power.done machine=%s order=%s took_s=%.3f", self._machine.name, order, took_s)
@@ -72,15 +72,12 @@ class MachineBmc(pyghmi_bmc.Bmc):  # type: ignore[misc]
 
     def look(self) -> None:
         """A machine that went off on its own is off for the network, too; one that asked for a reboot gets it."""
-        if machines.is_on(self._layout, self._machine) or not network.is_plugged(self._layout, self._machine):
-            return
-        if machines.wants_reboot(self._layout, self._machine):
-            LOG.info("machine.reboots machine=%s", self._machine.name)
-            self._do("off")
-            self._do("on")
-        else:
-            LOG.info("machine.died machine=%s", self._machine.name)
-            self._do("off")
+        match machines.settle(self._layout, self._machine):
+            case machines.Fate.DIED:
+                LOG.info("machine.died machine=%s", self._machine.name)
+            case machines.Fate.REBOOTS:
+                LOG.info("machine.reboots machine=%s", self._machine.name)
+                self._do("on")
 
 
 def _forget(closed: serversession.ServerSession) -> None:

@@ -31,12 +31,12 @@ def join_script(lab: str, machine: str) -> str:
 
 
 def remove(lab: str) -> tuple[Path, ...]:
-    """The lab's groups are gone (their processes have to be), with the common parent if it is empty. What was removed."""
+    """The lab's groups, without processes by now, are gone; so is their parent if it is empty. What was removed."""
     removed = []
     for hierarchy in _hierarchies():
         base = hierarchy / "hotspare" / lab
         for directory, _, _ in os.walk(base, topdown=False):
-            os.rmdir(directory)
+            Path(directory).rmdir()
         if base.parent.is_dir():
             removed += [base] if not base.exists() else []
             if not any(entry.is_dir() for entry in base.parent.iterdir()):

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hotspare.lab.layout import MARK
 from hotspare.model.errors import RefusedError, TimedOutError
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -48,7 +49,7 @@ def run(
             env={
                 "PATH": PATH,
                 "LC_ALL": "C",
-                **{k: v for k, v in os.environ.items() if k == "HOTSPARE_LAB"},
+                **{k: v for k, v in os.environ.items() if k == MARK},
                 **(env or {}),
             },
             start_new_session=True,

@@ -60,6 +60,11 @@ class Network:
     def bridge(self) -> str:
         return f"br-{self.name}"
 
+    @property
+    def mac(self) -> str:
+        """The bridge's own address: without one it takes its lowest port's, and changes as ports come and go."""
+        return f"02:68:73:ff:00:{self.number:02x}"
+
 
 NETWORKS = (
     Network("mgmt", 0, "eth0", IPv4Network("172.16.1.0/24"), IPv4Address("172.16.1.1")),

@@ -1,4 +1,4 @@
-"""One `lab up` or `lab down` of a lab at a time. The kernel gives the lock back when its holder dies, however it dies."""
+"""One `lab up` or `lab down` of a lab at a time. The kernel gives the lock back however its holder dies."""
 
 import fcntl
 import os
@@ -22,8 +22,7 @@ def held(layout: Layout) -> Iterator[None]:
         os.write(handle, f"{os.getpid()}\n".encode())
         yield
     finally:
-        with suppress(FileNotFoundError):
-            os.unlink(layout.lock)
+        layout.lock.unlink(missing_ok=True)
         os.close(handle)
 
 
@@ -43,6 +42,6 @@ def _open(layout: Layout) -> int:
             ) from None
         # Its last holder may have removed the file between our open and our lock: then it is nobody's lock.
         with suppress(FileNotFoundError):
-            if os.stat(layout.lock).st_ino == os.fstat(handle).st_ino:
+            if layout.lock.stat().st_ino == os.fstat(handle).st_ino:
                 return handle
         os.close(handle)

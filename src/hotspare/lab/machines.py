@@ -5,12 +5,15 @@ any crash of ours. Its overlay is mounted in a mount namespace of its own: it en
 the host's mount table never changes.
 """
 
+import fcntl
 import os
 import shutil
 import signal
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 
 from hotspare.lab import cgroup, namespace, network, processes
@@ -23,6 +26,14 @@ _LOOK_S = 0.05
 _NSPAWN = "systemd-nspawn"
 _REBOOT_CODE = "133"
 """systemd-nspawn's exit code when the machine rebooted and a new start is its caller's. Source: systemd, nspawn.c."""
+
+
+class Fate(Enum):
+    """What a look at a machine found."""
+
+    AS_ORDERED = "as ordered"
+    DIED = "died"
+    REBOOTS = "reboots"
 
 
 def _image_record(layout: Layout) -> Path:
@@ -106,20 +117,39 @@ def _nspawn(layout: Layout, machine: Machine) -> list[str]:
     return argv
 
 
+@contextmanager
+def _sole_order(layout: Layout, machine: Machine) -> Iterator[None]:
+    """Nobody else changes the machine's power meanwhile; whoever wants to waits."""
+    with (layout.disk(machine.name) / "power.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def boot(layout: Layout, machine: Machine) -> None:
     """The machine is plugged in and booting. Nothing happens to one that is on."""
-    if is_on(layout, machine):
-        return
-    network.plug(layout, machine)
-    _exit_record(layout, machine).unlink(missing_ok=True)
-    disk = layout.disk(machine.name)
-    # The launcher is the machine's own process from its first moment: a mark in its environment and nothing to wait for.
-    private = "mkdir -p /run/systemd/nspawn; mount -t tmpfs tmpfs /run/systemd/nspawn; "  # its locks end with it
-    script = f"{cgroup.join_script(layout.name, machine.name)}{private}{_overlay(layout, machine)}; "
-    script += f'set +e; "$@"; echo $? >{_exit_record(layout, machine)}'
-    argv = ["setsid", "--fork", "unshare", "--mount", "--propagation", "slave", "sh", "-ec", script, "sh"]
-    with (disk / "console.log").open("ab") as console:
-        spawn([*argv, *_nspawn(layout, machine)], {MARK: layout.name, MACHINE_MARK: machine.name}, console.fileno())
+    with _sole_order(layout, machine):
+        if is_on(layout, machine):
+            return
+        network.plug(layout, machine)
+        _exit_record(layout, machine).unlink(missing_ok=True)
+        with (layout.disk(machine.name) / "console.log").open("ab") as console:
+            marks = {MARK: layout.name, MACHINE_MARK: machine.name}
+            spawn(_launcher(layout, machine), marks, console.fileno())
+
+
+def _launcher(layout: Layout, machine: Machine) -> list[str]:
+    """The command of which the machine is a child: it bears the machine's mark from its first moment.
+
+    systemd-nspawn's own files in /run end with the launcher's mount namespace.
+    """
+    script = (
+        f"{cgroup.join_script(layout.name, machine.name)}"
+        "mkdir -p /run/systemd/nspawn; mount -t tmpfs tmpfs /run/systemd/nspawn; "
+        f"{_overlay(layout, machine)}; "
+        f'set +e; "$@"; echo $? >{_exit_record(layout, machine)}'
+    )
+    unshare = ["setsid", "--fork", "unshare", "--mount", "--propagation", "slave"]
+    return [*unshare, "sh", "-ec", script, "sh", *_nspawn(layout, machine)]
 
 
 def spawn(argv: list[str], marks: Mapping[str, str], output: int) -> None:
@@ -160,13 +190,27 @@ def power_off(layout: Layout, machine: Machine) -> None:
     Raises:
         TimedOutError: the kernel still holds a process of it.
     """
-    init = init_pid(layout, machine)
-    if init is not None:
-        # The kernel ends all processes of a PID namespace with its first one, and that one last.
-        processes.kill((init,), timeout_s=_DEATH_TIMEOUT_S)
-    left = processes.marked(layout.name, machine.name)
-    processes.kill((process.pid for process in left), timeout_s=_DEATH_TIMEOUT_S)
-    network.unplug(layout, machine)
+    with _sole_order(layout, machine):
+        init = init_pid(layout, machine)
+        if init is not None:
+            # The kernel ends all processes of a PID namespace with its first one, and that one last.
+            processes.kill((init,), timeout_s=_DEATH_TIMEOUT_S)
+        left = processes.marked(layout.name, machine.name)
+        processes.kill((process.pid for process in left), timeout_s=_DEATH_TIMEOUT_S)
+        network.unplug(layout, machine)
+
+
+def settle(layout: Layout, machine: Machine) -> Fate:
+    """A machine that ended on its own is off for the network, too. What became of it."""
+    if is_on(layout, machine):
+        return Fate.AS_ORDERED
+    with _sole_order(layout, machine):
+        if is_on(layout, machine) or not network.is_plugged(layout, machine):
+            return Fate.AS_ORDERED
+        network.unplug(layout, machine)
+        record = _exit_record(layout, machine)
+        rebooted = record.exists() and record.read_text().strip() == _REBOOT_CODE
+        return Fate.REBOOTS if rebooted else Fate.DIED
 
 
 def shut_down(layout: Layout, machine: Machine) -> None:
@@ -174,12 +218,6 @@ def shut_down(layout: Layout, machine: Machine) -> None:
     init = init_pid(layout, machine)
     if init is not None:
         os.kill(init, signal.SIGRTMIN + 4)
-
-
-def wants_reboot(layout: Layout, machine: Machine) -> bool:
-    """The machine ended by asking for a reboot, and did not get it yet."""
-    record = _exit_record(layout, machine)
-    return record.exists() and record.read_text().strip() == _REBOOT_CODE
 
 
 def answers_ssh(layout: Layout, machine: Machine, *, timeout_s: float) -> bool:

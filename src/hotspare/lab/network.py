@@ -1,8 +1,8 @@
 """The lab's switch and cables: bridges in one namespace, one veth pair a NIC, all of it by name.
 
 A cable's two ends live as long as the lab. While a machine is off, its ends are parked in the switch's namespace, down
-(so the switch sees no carrier, and a capture on the switch's end goes on through a power cycle); a machine that
-is powered on gets a new namespace and its ends moved into it. Nothing that a dead machine left in its namespace, such as
+(so the switch sees no carrier, and a capture on the switch's end goes on through a power cycle); a machine that is
+powered on gets a new namespace and its ends moved into it. Nothing that a dead machine left in its namespace, such as
 the persistent taps of a userspace Open vSwitch, can come back with it.
 """
 
@@ -101,7 +101,13 @@ def create_switch(layout: Layout) -> None:
         for network in NETWORKS:
             # No snooping: without a querier it would eat Neutron's and IPv6's multicast after some minutes.
             route.link(
-                "add", ifname=network.bridge, kind="bridge", br_stp_state=0, br_forward_delay=0, br_mcast_snooping=0
+                "add",
+                ifname=network.bridge,
+                kind="bridge",
+                address=network.mac,
+                br_stp_state=0,
+                br_forward_delay=0,
+                br_mcast_snooping=0,
             )
             index = _index(route, network.bridge)
             if network.subnet is not None and network.operator is not None:

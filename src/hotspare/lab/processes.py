@@ -1,4 +1,4 @@
-"""The processes of a lab, found by what they carry: the mark in their environment, or a network namespace of the lab."""
+"""The processes of a lab, found by what they carry: its mark in their environment, or a network namespace of it."""
 
 import os
 import select
@@ -31,7 +31,7 @@ def _read(path: Path) -> bytes:
 
 
 def _pids() -> list[int]:
-    return [int(entry) for entry in os.listdir(_PROC) if entry.isdigit()]
+    return [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()]
 
 
 def _look(pid: int) -> Found | None:
@@ -45,7 +45,7 @@ def _look(pid: int) -> Found | None:
 
 
 def marked(lab: str, machine: str | None = None) -> tuple[Found, ...]:
-    """Live processes that were started for the lab (for that machine of it). Their own children inside a machine are not."""
+    """Live processes started for the lab, or for one machine of it; what runs inside a machine bears no mark."""
     wanted = {f"{MARK}={lab}".encode()}
     if machine is not None:
         wanted.add(f"{MACHINE_MARK}={machine}".encode())
@@ -59,11 +59,11 @@ def marked(lab: str, machine: str | None = None) -> tuple[Found, ...]:
 
 
 def init_of(nspawn: int) -> int | None:
-    """The process that is PID 1 of the machine which this systemd-nspawn runs; None while it is not there (any more)."""
+    """The process that is PID 1 of the machine which this systemd-nspawn runs; None where there is none (any more)."""
     children = _read(_PROC / str(nspawn) / "task" / str(nspawn) / "children").split()
     for child in map(int, children):
         for line in _read(_PROC / str(child) / "status").splitlines():
-            if line.startswith(b"NSpid:") and line.split()[1:][1:] == [b"1"]:
+            if line.startswith(b"NSpid:") and line.split()[-1] == b"1":
                 return child
     return None
 
@@ -73,7 +73,7 @@ def inside(namespaces: Collection[int]) -> tuple[Found, ...]:
     found = []
     for pid in _pids():
         try:
-            inode = os.stat(_PROC / str(pid) / "ns" / "net").st_ino
+            inode = (_PROC / str(pid) / "ns" / "net").stat().st_ino
         except OSError:
             continue
         if inode in namespaces:

@@ -85,7 +85,7 @@ def bring_up(layout: Layout, *, routers: int, bare: bool, tell: Tell) -> Report:
 
 
 def last_report(layout: Layout) -> Report | None:
-    """What the last finished `lab up` made, if the lab is still there; None where there is none, or an unfinished one."""
+    """What the last finished `lab up` made, where the lab is still there; None where there is none or a half."""
     if not layout.up_json.exists() or not namespace.exists(layout.switch):
         return None
     return Report(**json.loads(layout.up_json.read_text()))
@@ -133,7 +133,7 @@ def _start(
     tell: Tell,
     disk: Callable[[Machine], tuple[dict[str, File], tuple[str, ...]]],
 ) -> None:
-    """Every machine has its disk and its BMC, is on, and answers SSH. The controller, which boots longest, goes first."""
+    """Every machine has its disk and its BMC, is on, and answers SSH. The controller has most to do and goes first."""
 
     def one(machine: Machine) -> None:
         files, units = disk(machine)

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import typer
 from rich.console import Console
@@ -39,7 +39,7 @@ class _Progress:
         self._console = Console(stderr=True, highlight=False)
         self._status = self._console.status("")
 
-    def __enter__(self) -> "_Progress":
+    def __enter__(self) -> Self:
         if self._console.is_terminal:
             self._status.start()
         return self
@@ -219,4 +219,4 @@ def _become(layout: Layout, command: list[str], environ: dict[str, str]) -> None
         raise RefusedError(f"{command[0]}: no such command", code=127)
     namespace.enter(layout.switch)
     sys.stdout.flush()
-    os.execvpe(command[0], command, environ)
+    os.execvpe(command[0], command, environ)  # noqa: S606  # no shell is the point
