@@ -1,0 +1,188 @@
+"""The file an operator writes: what the cluster shall be. `codec/spec_yaml.py` reads it.
+
+Values have the YAML's own shape, so that an error's path (`nodes.net1.rings[0]`) is a path into the file.
+"""
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+LOCAL = "local"
+"""The host that means: a process on this machine, not over SSH."""
+
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError(
+            "not a name: 1 to 63 letters, digits, '-', '_' or '.', starting and ending with a letter or digit"
+        )
+    return text
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError(f"not an IP address: {text!r}; write it like 172.16.1.122") from None
+
+
+def _option(value: object) -> object:
+    """Fence agents take words: yes/no and numbers of the file become the text that Pacemaker passes on."""
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    return str(value) if isinstance(value, int) else value
+
+
+def _option_name(text: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_-]*", text):
+        raise ValueError("not a parameter's name: small letters, digits, '-' and '_'")
+    if "pass" in text:
+        raise ValueError("passwords never enter the cluster's configuration; use password_file")
+    return text
+
+
+def _rows(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Address = Annotated[
+    str, AfterValidator(_address), WithJsonSchema({"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]})
+]
+Option = Annotated[str, BeforeValidator(_option)]
+Interface = Annotated[str, Field(pattern=r"^[^\s/]{1,15}$")]
+AbsolutePath = Annotated[str, Field(pattern=r"^/[^\s]*$")]
+OptionName = Annotated[str, AfterValidator(_option_name)]
+
+
+class Part(BaseModel):
+    """A mapping of the file: fixed keys, exact types, never changed after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Cluster(Part):
+    """The whole: its name and how fast it notices."""
+
+    name: Name
+    token_ms: int = Field(default=1000, ge=300, le=60_000)
+    """Time without the token before a node is lost, in ms. A dead node is out of the membership after 2.2 times
+    this (token + consensus). Source: corosync.conf(5), `totem.token`; measured."""
+    recheck_s: int = Field(default=60, ge=10, le=3600)
+    """How often Pacemaker looks at time-based things, above all at failures that have expired, in s. Its own 15 min
+    would make `failure-timeout` useless. Source: Pacemaker Explained, `cluster-recheck-interval`."""
+    no_quorum_policy: Literal["stop", "freeze", "ignore", "demote", "suicide"] = "stop"
+
+
+class Ssh(Part):
+    """How nodes are reached: OpenSSH's own client configuration, keys only, host keys always checked."""
+
+    config: str | None = None
+    """An OpenSSH client configuration, relative to this file; ~/.ssh/config when not given."""
+    connect_timeout_s: int = Field(default=10, ge=1, le=120)
+
+
+class Fence(Part):
+    """How to make sure that a node is off."""
+
+    agent: str = Field(pattern=r"^fence_[a-z0-9_]+$")
+    ip: str = Field(min_length=1)
+    username: str = Field(min_length=1)
+    password_file: str = Field(min_length=1)
+    """A file on the operator's machine that holds the password, mode 0600, relative to this file."""
+    reboot_action: Literal["off", "reboot"] = "off"
+    """What a wish to reboot becomes. `off` is proved within 0.2 s where a reboot waits for the whole cycle."""
+    options: dict[OptionName, Option] = {}
+    """More parameters of the fence agent, by its own names; never a password."""
+
+
+class Node(Part):
+    """A member of the cluster."""
+
+    rings: Annotated[tuple[Address, ...], BeforeValidator(_rows)] = Field(min_length=1, max_length=8)
+    """Its address on each Corosync link, in the same order on all nodes. 8: KNET_MAX_LINK."""
+    address: str | None = Field(default=None, min_length=1)
+    """What to connect to by SSH; the node's name when not given."""
+    fence: Fence | None = None
+
+
+class Vip(Part):
+    """An address that the cluster keeps on one node."""
+
+    ip: Address
+    prefix: int = Field(ge=0, le=128)
+    nic: Interface
+
+
+class Neutron(Part):
+    """The cloud: how this machine speaks to its API, and the agents' files on the nodes."""
+
+    cloud: str = Field(min_length=1)
+    """A name in clouds.yaml."""
+    config: AbsolutePath = "/etc/neutron/neutron.conf"
+    l3_config: AbsolutePath = "/etc/neutron/l3_agent.ini"
+    ovs_config: AbsolutePath = "/etc/neutron/plugins/ml2/openvswitch_agent.ini"
+    metadata_config: AbsolutePath = "/etc/neutron/metadata_agent.ini"
+    user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]*$")] = "neutron"
+    """The user that the agents run as."""
+
+
+class Gateway(Part):
+    """An identity (Neutron's `host`) that owns routers, and the nodes that may carry it."""
+
+    strategy: Literal["cold"] = "cold"
+    nodes: Annotated[tuple[Name, ...], BeforeValidator(_rows)] = Field(min_length=1)
+
+
+class Inside(Part):
+    """A place behind a router from which the drill looks out: a network namespace on a host."""
+
+    host: str = Field(min_length=1)
+    netns: str = Field(min_length=1)
+
+
+class Witness(Part):
+    """Where frames of one node's public interface can be captured, so that it is seen who answers."""
+
+    node: Name
+    host: str = Field(min_length=1)
+    interface: Interface
+    netns: str | None = None
+
+
+class Drill(Part):
+    """Where drills probe from and capture at."""
+
+    prober: str = Field(min_length=1)
+    """The host outside that pings floating IPs."""
+    inside: Annotated[tuple[Inside, ...], BeforeValidator(_rows)] = ()
+    witnesses: Annotated[tuple[Witness, ...], BeforeValidator(_rows)] = ()
+
+
+class Spec(Part):
+    """The file as a whole."""
+
+    cluster: Cluster
+    ssh: Ssh = Ssh()
+    nodes: dict[Name, Node] = Field(min_length=1, max_length=32)
+    fencing: Literal["none"] | None = None
+    """`none`: run without fencing, asked for by name. Nothing else can be said here."""
+    vips: dict[Name, Vip] = {}
+    neutron: Neutron | None = None
+    gateways: dict[Name, Gateway] = {}
+    drill: Drill | None = None
+
+    @property
+    def fenced(self) -> bool:
+        """Whether a node that is lost is proved dead before it is replaced."""
+        return self.fencing is None
+
+
+def beside(file: Path, path: str) -> Path:
+    """A path written in the file: `~` is the operator's home, a relative one starts where the file is."""
+    return file.parent / Path(path).expanduser()
