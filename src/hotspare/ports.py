@@ -5,7 +5,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from hotspare.model.drill import ClusterState, NodeState, Place, Router
+from hotspare.model.cluster import ClusterStatus
+from hotspare.model.drill import NodeState, Place, Router
 from hotspare.model.event import Event
 from hotspare.model.status import AgentReport
 
@@ -74,8 +75,8 @@ class Site(Protocol):
     Raises (all of them): NotReachableError, TimedOutError or RefusedError.
     """
 
-    async def cluster(self, gateway: str) -> ClusterState:
-        """The cluster's own view, from the first node that has one."""
+    async def status(self) -> tuple[str, ClusterStatus]:
+        """The cluster's own view, and the first node that had one."""
         ...
 
     async def node(self, host: str) -> NodeState:

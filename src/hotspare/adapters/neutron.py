@@ -5,6 +5,8 @@ here is made with `raise_exc=True` on the plain adapter.
 """
 
 import asyncio
+import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -106,11 +108,34 @@ class NeutronApi:
         """Ask in a thread, with a deadline and our own errors."""
         try:
             async with asyncio.timeout(CALL_LIMIT_S):
-                return await asyncio.to_thread(ask)
+                return await _in_thread(ask)
         except TimeoutError:
             raise TimedOutError(f"Neutron ({self.cloud}) gave no answer in {CALL_LIMIT_S:.0f} s") from None
         except (keystone.ClientException, sdk.SDKException) as failed:
             raise told(self.cloud, failed) from failed
+
+
+async def _in_thread(ask: Callable[[], T]) -> T:
+    """The answer of a call that blocks. Its thread keeps nobody from leaving: it is a daemon, and ends with us."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[T] = loop.create_future()
+
+    def settle(setter: Callable[[Any], None], value: object) -> None:
+        if not answer.done():
+            setter(value)
+
+    def work() -> None:
+        try:
+            found = ask()
+        except Exception as failed:  # noqa: BLE001 (it is raised where it is awaited)
+            done: tuple[Callable[[Any], None], object] = (answer.set_exception, failed)
+        else:
+            done = (answer.set_result, found)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, *done)
+
+    threading.Thread(target=work, name="neutron", daemon=True).start()
+    return await answer
 
 
 def told(cloud: str, failed: Exception) -> HotspareError:

@@ -17,6 +17,7 @@ from hotspare.model.errors import HotspareError, Problem, WorldError
 from hotspare.model.event import Event, What
 from hotspare.plan.downtime import REPLY_LIMIT_S, steady, unanswered
 from hotspare.plan.drill import objections
+from hotspare.plan.health import cluster_state
 from hotspare.ports import Neutron, Site
 
 POLL_S = 0.5
@@ -78,7 +79,7 @@ class Drill:
         """
         order, began_s = self.order, self.now()
         self.tell("looking at the cluster")
-        cluster = await self.site.cluster(order.gateway)
+        cluster = await self._asked()
         self.node = order.node or cluster.carrier or ""
         refused = objections(cluster, self.node, order.gateway_nodes, order.agents)
         if refused:
@@ -262,7 +263,7 @@ class Drill:
                 if not asked:
                     await self._undo()
                     asked = True
-                cluster = await self.site.cluster(self.order.gateway)
+                cluster = await self._asked()
                 if self.node in cluster.online and self.node not in (*cluster.standby, *cluster.unclean):
                     await self.site.settled(limit_s=max(1.0, until_s - self.now()))
                     self._note(What.HEALED)
@@ -284,10 +285,14 @@ class Drill:
 
     # --- looking -------------------------------------------------------------------------------------------------
 
+    async def _asked(self) -> ClusterState:
+        _node, status = await self.site.status()
+        return cluster_state(status, self.order.gateway, self.order.agents)
+
     async def _cluster(self) -> ClusterState | None:
         """The cluster's state, or None where no node could tell: in the middle of a takeover that is no error."""
         with suppress(HotspareError):
-            return await self.site.cluster(self.order.gateway)
+            return await self._asked()
         return None
 
     async def _observe(self, label: str, *, unasked: Mapping[str, str]) -> None:

@@ -1,0 +1,213 @@
+"""The machines under a cluster over `Remote`: cluster state, node state, journals, clocks, power and probes.
+
+One command each, every one with a deadline; what it printed is parsed in `codec`. Scripts travel on the standard input
+of the host's own python3, so that nothing is installed and nothing is left.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from importlib.resources import files
+
+from hotspare.codec import crm_mon_xml, journal_json, onsite_jsonl
+from hotspare.model.cluster import ClusterStatus
+from hotspare.model.drill import NodeState, Place
+from hotspare.model.errors import HotspareError, NotReachableError, RefusedError, TimedOutError
+from hotspare.model.event import Event
+from hotspare.ports import OK, Done, Remote
+
+ASK_LIMIT_S = 15.0
+STATUS_LIMIT_S = 10.0
+HEDGE_S = 1.5
+"""How long a node may take to tell the cluster's status before the next one is asked too."""
+POWER_LIMIT_S = 30.0
+JOURNAL_LIMIT_S = 60.0
+CLOCK_SAMPLES = 3
+PYTHON = ("/usr/bin/python3", "-IS", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """How a node is powered off and on: a fence agent and its options; the password is read when it is needed."""
+
+    agent: str
+    options: Mapping[str, str]
+    password: Callable[[], str]
+
+
+def script(name: str) -> bytes:
+    """The text of a script of adapters/onsite."""
+    return (files("hotspare.adapters") / "onsite" / name).read_bytes()
+
+
+class Machines:
+    """The machines of one cluster. `nodes` are its members; fences are known for those that have one."""
+
+    def __init__(self, remote: Remote, nodes: Sequence[str], fences: Mapping[str, Fence]) -> None:
+        self.remote, self.nodes, self.fences = remote, tuple(nodes), fences
+        self._asked = list(nodes)
+        """In the order to ask them: one that gave no answer, or was powered off by us, comes last."""
+
+    # --- asking --------------------------------------------------------------------------------------------------
+
+    async def node(self, host: str) -> NodeState:
+        """What of a gateway is on this host.
+
+        Raises:
+            NotReachableError, TimedOutError, RefusedError: it could not be asked, or did not say it in our form.
+        """
+        done = await self.remote.run(host, PYTHON, stdin=script("node_state.py"), timeout_s=ASK_LIMIT_S)
+        try:
+            return onsite_jsonl.node_state(done.stdout, host)
+        except (ValueError, KeyError, TypeError) as failed:
+            raise RefusedError(
+                f"{host} did not tell its state: {failed}", code=done.code, output=done.stdout
+            ) from failed
+
+    async def status(self) -> tuple[str, ClusterStatus]:
+        """The cluster as the first node sees it that is part of it, and that node.
+
+        A node that takes long is not waited for: the next one is asked beside it.
+
+        Raises:
+            NotReachableError, TimedOutError, RefusedError: no node could tell.
+        """
+        failure: HotspareError = NotReachableError("there is no node to ask")
+        asked = [asyncio.create_task(self._status(host, place * HEDGE_S)) for place, host in enumerate(self._asked)]
+        try:
+            for answer in asyncio.as_completed(asked):
+                try:
+                    return await answer
+                except HotspareError as failed:
+                    failure = failed
+            raise failure
+        finally:
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+
+    async def _status(self, host: str, wait_s: float) -> tuple[str, ClusterStatus]:
+        await asyncio.sleep(wait_s)
+        done = await self.remote.run(host, crm_mon_xml.CRM_MON, timeout_s=STATUS_LIMIT_S)
+        try:
+            return host, crm_mon_xml.cluster_status(done.stdout)
+        except ValueError as failed:
+            raise RefusedError(f"{host}: {failed}", code=done.code, output=done.stdout) from failed
+
+    async def clock(self, host: str) -> tuple[float, float]:
+        """How far the host's clock is ahead of ours and the error of that, in seconds: the quickest of a few tries.
+
+        Raises:
+            NotReachableError, TimedOutError, RefusedError: it could not be asked.
+        """
+        if host == "local":
+            return 0.0, 0.0
+        samples: list[tuple[float, float]] = []
+        for _try in range(CLOCK_SAMPLES):
+            asked_s = time.time()
+            done = await self.remote.run(host, ("date", "+%s.%N"), timeout_s=ASK_LIMIT_S)
+            answered_s = time.time()
+            error_s = (answered_s - asked_s) / 2
+            samples.append((error_s, float(done.stdout) - (asked_s + error_s)))
+        error_s, ahead_s = min(samples)
+        return ahead_s, error_s
+
+    async def events(self, host: str, *, since_s: float, ahead_s: float) -> tuple[Event, ...]:
+        """What the host's journal tells since `since_s` (its own clock), on our clock.
+
+        Raises:
+            NotReachableError, TimedOutError, RefusedError: it could not be asked.
+        """
+        wanted = [word for name in journal_json.IDENTIFIERS for word in ("--identifier", name)]
+        argv = ("journalctl", "--output=json", "--no-pager", f"--since=@{since_s:.6f}", *wanted)
+        done = await self.remote.run(host, argv, timeout_s=JOURNAL_LIMIT_S)
+        return journal_json.events(done.stdout, host, ahead_s)
+
+    async def versions(self) -> Mapping[str, str]:
+        """The versions of what runs on the nodes, as the first one that answers tells them: component → version."""
+        argv = (
+            "dpkg-query",
+            "--show",
+            "--showformat=${Package} ${Version}\\n",
+            "pacemaker",
+            "corosync",
+            "openvswitch-switch",
+        )
+        done = await self._first(argv, expect=frozenset({0, 1}))  # 1: a package is not known there
+        pairs = (line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
+        return {name: version for name, version in pairs if version}
+
+    # --- doing ---------------------------------------------------------------------------------------------------
+
+    async def power(self, node: str, action: str) -> None:
+        """Do `action` (on, off) with the node's fence agent on another node; the cluster is not told.
+
+        Raises:
+            RefusedError: the node has no fence device, or the agent said no everywhere.
+            NotReachableError, TimedOutError: no other node could be asked to do it.
+        """
+        fence = self.fences.get(node)
+        if fence is None:
+            raise RefusedError(f"{node} has no fence device in the spec", code=0, hint="give it one (nodes.NAME.fence)")
+        options = {**fence.options, "action": action, "password": fence.password()}
+        stdin = "".join(f"{name}={value}\n" for name, value in options.items()).encode()
+        others = tuple(other for other in self._asked if other != node)
+        await self._first((fence.agent,), stdin=stdin, limit_s=POWER_LIMIT_S, among=others)
+        if action == "off":
+            self._ask_last(node)
+
+    async def standby(self, node: str, *, wanted: bool) -> None:
+        """Put the node in standby for good, or take it out.
+
+        Raises:
+            RefusedError, NotReachableError, TimedOutError: no node did it.
+        """
+        change = ("--update", "on") if wanted else ("--delete",)
+        await self._first(("crm_attribute", "--node", node, "--name", "standby", *change, "--lifetime", "forever"))
+
+    async def settled(self, *, limit_s: float) -> None:
+        """Return when the cluster has no action left to do.
+
+        Raises:
+            TimedOutError, RefusedError, NotReachableError: it has not within `limit_s`, or nobody could say.
+        """
+        await self._first(("crm_resource", "--wait", "--timeout", f"{limit_s:.0f}s"), limit_s=limit_s + ASK_LIMIT_S)
+
+    def probe(
+        self, name: str, place: Place, options: Mapping[str, object]
+    ) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+        """Run a script of adapters/onsite at a place for as long as the context lasts, and give its lines.
+
+        Raises (entering or reading):
+            NotReachableError, RefusedError: it could not be started, or ended with a failure.
+        """
+        argv = (*PYTHON, json.dumps(dict(options), separators=(",", ":")))
+        inside = ("ip", "netns", "exec", place.netns) if place.netns else ()
+        return self.remote.stream(place.host, (*inside, *argv), stdin=script(name))
+
+    async def _first(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        limit_s: float = ASK_LIMIT_S,
+        expect: frozenset[int] = OK,
+        among: Iterable[str] | None = None,
+    ) -> Done:
+        """The answer of the first node that gives one; the last failure where none does."""
+        failure: HotspareError = NotReachableError("there is no node to ask")
+        for host in tuple(self._asked if among is None else among):
+            try:
+                return await self.remote.run(host, argv, stdin=stdin, timeout_s=limit_s, expect=expect)
+            except (NotReachableError, TimedOutError, RefusedError) as failed:
+                failure = failed
+                if not isinstance(failed, RefusedError):
+                    self._ask_last(host)
+        raise failure
+
+    def _ask_last(self, host: str) -> None:
+        self._asked.remove(host)
+        self._asked.append(host)

@@ -1,0 +1,52 @@
+"""`hotspare status`: ask everybody at once, each within a deadline, and say what could not be told."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+from hotspare.model.cluster import ClusterStatus
+from hotspare.model.errors import HotspareError
+from hotspare.model.status import StatusView
+from hotspare.plan.status import Seen, Wanted, view
+from hotspare.ports import Neutron, Site
+
+NODE_LIMIT_S = 8.0
+CLUSTER_LIMIT_S = 20.0
+"""Nodes are asked one after the other until one answers; each has a deadline of its own."""
+NEUTRON_LIMIT_S = 12.0
+
+T = TypeVar("T")
+
+
+async def status(wanted: Wanted, site: Site, neutron: Neutron | None, *, now: Callable[[], float]) -> StatusView:
+    """The status of the cluster. Never fails because a node or Neutron does not answer: that is part of it."""
+    at_s = now()
+    nodes = dict.fromkeys(name for names in wanted.gateways.values() for name in names)
+    cluster, states, routers, agents = await asyncio.gather(
+        _told(site.status(), CLUSTER_LIMIT_S),
+        _each({node: site.node(node) for node in nodes}, NODE_LIMIT_S),
+        _each({name: neutron.routers(name) for name in wanted.gateways} if neutron else {}, NEUTRON_LIMIT_S),
+        _each({name: neutron.agents(name) for name in wanted.gateways} if neutron else {}, NEUTRON_LIMIT_S),
+    )
+    asked: str | None = None
+    seen: ClusterStatus | str = cluster if isinstance(cluster, str) else cluster[1]
+    if not isinstance(cluster, str):
+        asked = cluster[0]
+    return view(wanted, Seen(at_s, asked, seen, states, routers, agents))
+
+
+async def _told(question: Awaitable[T], limit_s: float) -> T | str:
+    """The answer, or why there is none."""
+    try:
+        async with asyncio.timeout(limit_s):
+            return await question
+    except TimeoutError:
+        return f"no answer in {limit_s:.0f} s"
+    except HotspareError as failed:
+        return failed.message
+
+
+async def _each(questions: Mapping[str, Awaitable[T]], limit_s: float) -> dict[str, T | str]:
+    """All answers by name."""
+    answers = await asyncio.gather(*(_told(question, limit_s) for question in questions.values()))
+    return dict(zip(questions, answers, strict=True))

@@ -1,0 +1,63 @@
+"""What a cluster's status means for a gateway: who carries it, whether its agents run, what is in trouble."""
+
+from collections.abc import Iterator, Sequence
+
+from hotspare.model.cluster import ClusterStatus, Resource
+from hotspare.model.drill import ClusterState
+
+FENCING = "stonith:"
+
+
+def agents_of(gateway: str) -> tuple[str, ...]:
+    """The resources that are the gateway's agents, in the order in which they start."""
+    return tuple(f"{gateway}-{agent}" for agent in ("ovs", "l3", "metadata"))
+
+
+def carrier(status: ClusterStatus, gateway: str) -> str | None:
+    """The one node on which the gateway is promoted; None where it is none, or more than one."""
+    found = status.promoted_on(gateway)
+    return found[0] if len(found) == 1 else None
+
+
+def troubles(status: ClusterStatus) -> tuple[str, ...]:
+    """Everything that waits for a hand, one sentence each."""
+    return tuple(_troubles(status))
+
+
+def _troubles(status: ClusterStatus) -> Iterator[str]:
+    if status.maintenance:
+        yield "the cluster is in maintenance mode: it reacts to nothing"
+    for failure in status.failures:
+        why = failure.reason or failure.exit_text
+        yield f"{failure.resource} {failure.task} failed on {failure.node} ({failure.at}): {why}"
+    for resource in status.resources:
+        where = f" on {', '.join(resource.nodes)}" if resource.nodes else ""
+        if resource.blocked:
+            yield f"{resource.id}{where} is blocked: Pacemaker gave up on it"
+        elif resource.failed:
+            yield f"{resource.id}{where} has failed"
+        if not resource.managed:
+            yield f"{resource.id}{where} is unmanaged: nobody would move it"
+
+
+def fence_devices(status: ClusterStatus) -> tuple[Resource, ...]:
+    """The fence devices that the cluster has, running or not."""
+    return tuple(resource for resource in status.resources if resource.agent.startswith(FENCING))
+
+
+def cluster_state(status: ClusterStatus, gateway: str, agents: Sequence[str]) -> ClusterState:
+    """The part of the status that a drill of this gateway asks about."""
+    started: dict[str, str] = {}
+    for agent in agents:
+        where = status.running_on(agent)
+        if len(where) == 1:
+            started[agent] = where[0]
+    return ClusterState(
+        quorate=status.quorate,
+        carrier=carrier(status, gateway),
+        online=tuple(node.name for node in status.nodes if node.online and not node.pending),
+        standby=tuple(node.name for node in status.nodes if node.standby),
+        unclean=status.unclean,
+        started=started,
+        failures=troubles(status),
+    )
