@@ -24,6 +24,15 @@ from hotspare.model.errors import RefusedError, TimedOutError
 _DEATH_TIMEOUT_S = 30.0
 _LOOK_S = 0.05
 _NSPAWN = "systemd-nspawn"
+
+# What a machine without a screen has no use for. Each holds inotify instances, of which all labs of a host share 128
+# (inotify(7), max_user_instances): with these a machine takes eight, without them four.
+_MASKED = (
+    "console-getty.service",
+    "systemd-ask-password-console.path",
+    "systemd-ask-password-wall.path",
+    "systemd-logind.service",
+)
 _REBOOT_CODE = "133"
 """systemd-nspawn's exit code when the machine rebooted and a new start is its caller's. Source: systemd, nspawn.c."""
 
@@ -63,15 +72,16 @@ def _overlay(layout: Layout, machine: Machine) -> str:
 
 
 def prepare(layout: Layout, machine: Machine, files: Mapping[str, File], units: Iterable[str]) -> None:
-    """The machine has a disk: the image, these files on top, these units enabled. It is off."""
+    """The machine has a disk: the image, these files on top, these units enabled (one at least). It is off."""
     disk = layout.disk(machine.name)
     for part in ("upper", "work", "root"):
         (disk / part).mkdir(parents=True, exist_ok=True)
     shutil.copymode(image_of(layout), disk / "upper")
     for path, file in files.items():
         _write(disk / "upper", image_of(layout), path, file)
-    enable = f"systemctl --quiet --root={disk}/root enable {' '.join(units)}" if units else "true"
-    run(("unshare", "--mount", "sh", "-ec", f"{_overlay(layout, machine)}; {enable}"), timeout_s=30)
+    systemctl = f"systemctl --quiet --root={disk}/root"
+    units_set = f"{systemctl} mask {' '.join(_MASKED)}; {systemctl} enable {' '.join(units)}"
+    run(("unshare", "--mount", "sh", "-ec", f"{_overlay(layout, machine)}; {units_set}"), timeout_s=30)
 
 
 def _write(upper: Path, image: Path, path: str, file: File) -> None:
@@ -236,14 +246,21 @@ def wait_for_ssh(layout: Layout, machine: Machine, *, timeout_s: float) -> float
     """The machine's sshd answers. The seconds it took.
 
     Raises:
+        RefusedError: the machine ended instead.
         TimedOutError: it did not within the limit.
     """
     begun = time.monotonic()
     while time.monotonic() - begun < timeout_s:
         if answers_ssh(layout, machine, timeout_s=2.0):
             return time.monotonic() - begun
+        if _exit_record(layout, machine).exists():
+            raise RefusedError(f"{machine.name} ended while it booted", code=1, hint=_read_its_console(layout, machine))
         time.sleep(_LOOK_S)
     raise TimedOutError(
         f"{machine.name}: sshd does not answer after {timeout_s:g} s",
-        hint=f"its console: {layout.disk(machine.name)}/console.log",
+        hint=_read_its_console(layout, machine),
     )
+
+
+def _read_its_console(layout: Layout, machine: Machine) -> str:
+    return f"read its console: {layout.disk(machine.name)}/console.log"

@@ -18,6 +18,9 @@ DISK_IMAGE = 4 * _GIB
 """Free space for the machines' own writes, and for building the image beside it. Both measured, with room."""
 MEMORY_BARE = 1 * _GIB
 MEMORY = 6 * _GIB
+INOTIFY = 36
+"""Inotify instances: six a machine (systemd three, dbus one, two in hand for its services)."""
+INOTIFY_LIMIT = 1024
 
 SUPPORTED = {("debian", "12"), ("debian", "13")}
 PACKAGES = {
@@ -48,6 +51,8 @@ class Host:
     disk_state_free: int
     disk_cache_free: int
     memory_available: int
+    inotify_free: int
+    """Inotify instances that root may still make; a machine whose systemd gets none does not boot."""
     commands_missing: tuple[str, ...]
     image_cached: bool
 
@@ -66,6 +71,7 @@ def observe() -> Host:
         disk_state_free=_free(STATE_ROOT),
         disk_cache_free=_free(Path("/var/cache")),
         memory_available=_memory_available(),
+        inotify_free=_inotify_free(),
         commands_missing=tuple(command for command in sorted(wanted) if shutil.which(command, path=PATH) is None),
         image_cached=cached,
     )
@@ -91,6 +97,18 @@ def _memory_available() -> int:
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
     return 0
+
+
+def _inotify_free() -> int:
+    """Source: inotify(7); the limit is a user's, and the machines' root is this machine's."""
+    used = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if process.stat().st_uid == 0:
+                used += sum(str(handle.readlink()) == "anon_inode:inotify" for handle in (process / "fd").iterdir())
+        except OSError:  # it ended while we looked
+            continue
+    return int(Path("/proc/sys/fs/inotify/max_user_instances").read_text()) - used
 
 
 def problems(host: Host, *, bare: bool = False) -> tuple[Problem, ...]:
@@ -130,6 +148,9 @@ def _sizes(host: Host, bare: bool) -> Iterator[tuple[str, str]]:
             "/var/cache",
             f"{_gib(host.disk_cache_free)} free and {_gib(DISK_IMAGE)} needed; make room or mount a disk",
         )
+    if host.inotify_free < INOTIFY:
+        remedy = f"sysctl -w fs.inotify.max_user_instances={INOTIFY_LIMIT}, or take another lab down"
+        yield "inotify instances", f"{max(host.inotify_free, 0)} left and {INOTIFY} needed; {remedy}"
     memory = MEMORY_BARE if bare else MEMORY
     if host.memory_available < memory:
         yield (
