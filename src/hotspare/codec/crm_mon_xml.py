@@ -1,0 +1,175 @@
+"""Pacemaker's status as XML to a `ClusterStatus`. Source: `crm_mon --output-as=xml`, crm_mon.rng (api-result)."""
+
+from collections.abc import Iterator
+
+from lxml import etree
+
+from hotspare.model.cluster import (
+    ClusterStatus,
+    FailCount,
+    FailedAction,
+    Fenced,
+    FenceEvent,
+    NodeState,
+    Resource,
+    Role,
+)
+from hotspare.model.errors import RefusedError
+
+CRM_MON = ("crm_mon", "--one-shot", "--output-as=xml", "--inactive", "--failcounts", "--fence-history=2")
+"""The command whose output this module reads. Exit 0; 102 where Pacemaker does not run on the node."""
+
+INFINITY = 1_000_000
+_OLD_ROLES = {"Master": Role.PROMOTED, "Slave": Role.UNPROMOTED}
+_PARSER = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True)
+
+
+def read(text: str) -> ClusterStatus:
+    """What one node says of the cluster.
+
+    Raises:
+        ValueError: this is no status of Pacemaker.
+        RefusedError: Pacemaker gave an error in its place; `code` is its exit status (102: not running there).
+    """
+    try:
+        root = etree.fromstring(text.encode(), _PARSER)
+    except etree.XMLSyntaxError as error:
+        raise ValueError(f"not Pacemaker's status: {error}") from error
+    _refuse_failure(root)
+    dc = root.find("summary/current_dc")
+    options = root.find("summary/cluster_options")
+    change = root.find("summary/last_change")
+    present = dc is not None and _true(dc, "present")
+    return ClusterStatus(
+        pacemaker=_text(dc, "version"),
+        dc=_text(dc, "name") if present else None,
+        quorate=present and dc is not None and _true(dc, "with_quorum"),
+        fencing_enabled=options is not None and _true(options, "stonith-enabled"),
+        maintenance=options is not None and _true(options, "maintenance-mode"),
+        no_quorum_policy=_text(options, "no-quorum-policy"),
+        last_change=_text(change, "time"),
+        nodes=tuple(_node(found) for found in root.iterfind("nodes/node")),
+        resources=tuple(_resources(root)),
+        failures=tuple(_failure(found) for found in root.iterfind("failures/failure")),
+        fail_counts=tuple(_fail_counts(root)),
+        fencings=tuple(_fencing(found) for found in root.iterfind("fence_history/fence_event")),
+        bans=tuple((_text(ban, "id"), _text(ban, "resource"), _text(ban, "node")) for ban in root.iterfind("bans/ban")),
+    )
+
+
+def _refuse_failure(root: etree._Element) -> None:
+    if root.tag not in {"pacemaker-result", "crm_mon"}:
+        raise ValueError(f"not Pacemaker's status: <{root.tag}>")
+    status = root.find("status")
+    if status is not None and (code := int(status.get("code", "0"))) != 0:
+        errors = "; ".join(error.text or "" for error in status.iterfind("errors/error"))
+        raise RefusedError(
+            errors or status.get("message", ""), code=code, hint="see whether pacemaker.service runs on that node"
+        )
+
+
+def _text(element: etree._Element | None, name: str) -> str:
+    return "" if element is None else element.get(name, "")
+
+
+def _true(element: etree._Element, name: str) -> bool:
+    return element.get(name) == "true"
+
+
+def _role(text: str | None) -> Role | None:
+    if not text:
+        return None
+    try:
+        return _OLD_ROLES.get(text) or Role(text)
+    except ValueError:
+        return Role.UNKNOWN
+
+
+def _node(found: etree._Element) -> NodeState:
+    return NodeState(
+        name=_text(found, "name"),
+        id=_text(found, "id"),
+        online=_true(found, "online"),
+        unclean=_true(found, "unclean"),
+        standby=_true(found, "standby") or _true(found, "standby_onfail"),
+        maintenance=_true(found, "maintenance"),
+        pending=_true(found, "pending"),
+        shutdown=_true(found, "shutdown"),
+        is_dc=_true(found, "is_dc"),
+        resources_running=int(found.get("resources_running", "0")),
+    )
+
+
+def _resources(root: etree._Element) -> Iterator[Resource]:
+    top = root.find("resources")
+    if top is None:
+        return
+    for found in top.iter("resource"):
+        above = {str(parent.tag): parent for parent in found.iterancestors() if parent is not top}
+        yield Resource(
+            id=_text(found, "id").partition(":")[0],
+            agent=_agent(_text(found, "resource_agent")),
+            role=_role(found.get("role")) or Role.UNKNOWN,
+            target_role=_role(found.get("target_role")),
+            active=_true(found, "active"),
+            failed=_true(found, "failed"),
+            blocked=_true(found, "blocked"),
+            managed=_true(found, "managed"),
+            orphaned=_true(found, "orphaned"),
+            pending=found.get("pending"),
+            nodes=tuple(_text(node, "name") for node in found.iterfind("node")),
+            clone=_text(above["clone"], "id") if "clone" in above else None,
+            group=_text(above["group"], "id").partition(":")[0] if "group" in above else None,
+        )
+
+
+def _agent(text: str) -> str:
+    """`ocf::heartbeat:IPaddr2`, as before Pacemaker 2.1, reads like today's `ocf:heartbeat:IPaddr2`."""
+    return text.replace("::", ":")
+
+
+def _failure(found: etree._Element) -> FailedAction:
+    resource, task = _operation(_text(found, "op_key"), _text(found, "task"))
+    return FailedAction(
+        resource=resource,
+        task=task,
+        node=_text(found, "node"),
+        exit_code=int(found.get("exitcode", "1")),
+        exit_text=_text(found, "exitstatus"),
+        reason=_text(found, "exitreason"),
+        status=_text(found, "status"),
+        at=_text(found, "last-rc-change"),
+    )
+
+
+def _operation(key: str, task: str) -> tuple[str, str]:
+    """`neutron-gateway_monitor_10000` is a resource's id, a task and an interval; ids have underscores too."""
+    resource, _, rest = key.rpartition("_")
+    resource, _, task_of_key = resource.rpartition("_")
+    return (resource or rest).partition(":")[0], task or task_of_key
+
+
+def _fail_counts(root: etree._Element) -> Iterator[FailCount]:
+    for node in root.iterfind("node_history/node"):
+        for history in node.iterfind("resource_history"):
+            text = history.get("fail-count", "0")
+            count = INFINITY if text == "INFINITY" else int(text)
+            if count:
+                yield FailCount(_text(history, "id").partition(":")[0], _text(node, "name"), count)
+
+
+def _fencing(found: etree._Element) -> FenceEvent:
+    try:
+        status = Fenced(_text(found, "status"))
+    except ValueError:
+        status = Fenced.PENDING
+    return FenceEvent(
+        target=_text(found, "target"),
+        action=_text(found, "action"),
+        status=status,
+        delegate=found.get("delegate"),
+        client=_text(found, "client"),
+        origin=_text(found, "origin"),
+        completed=found.get("completed"),
+        reason=_text(found, "exit-reason"),
+    )

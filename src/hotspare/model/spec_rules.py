@@ -1,0 +1,184 @@
+"""What the parts of a file have to be to each other. Works on the plain values, so that it finds what it can in a file
+whose other parts are wrong, too.
+"""
+
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+
+Path = tuple[str | int, ...]
+Finding = tuple[Path, str]
+
+_NO_FENCING = (
+    "no fencing: without it a node that hangs keeps forwarding beside its successor. "
+    "Give it `fence: {agent: fence_ipmilan, ip: ..., username: ..., password_file: ...}`, "
+    "or ask for a cluster without by `fencing: none`"
+)
+_SAME_DEVICE = (
+    "{ip} already powers {other}; fencing one would cut the other. "
+    "If the device has several plugs, name them in `options`"
+)
+
+
+def findings(plain: Mapping[str, object]) -> Iterator[Finding]:
+    """Every contradiction: the path of the value and what to do about it. Values of a wrong type are left out."""
+    yield from _rings(plain)
+    yield from _addresses(plain)
+    yield from _prefixes(plain)
+    yield from _fencing(plain)
+    yield from _gateways(plain)
+    yield from _names(plain)
+    yield from _drill(plain)
+
+
+def mapping(value: object) -> Mapping[str, object]:
+    """The value if it is a mapping, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def rows(value: object) -> Sequence[object]:
+    """The value if it is a list, else an empty one."""
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
+
+
+def _canonical(value: object) -> str | None:
+    try:
+        return str(ipaddress.ip_address(value)) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _rings(plain: Mapping[str, object]) -> Iterator[Finding]:
+    """Each node has the same number of links, and link N of one family. Source: corosync.conf(5), knet."""
+    first: tuple[str, int] | None = None
+    families: dict[int, tuple[str, int]] = {}
+    for name, node in mapping(plain.get("nodes")).items():
+        rings = rows(mapping(node).get("rings"))
+        if not rings:
+            continue
+        if first is None:
+            first = (name, len(rings))
+        elif len(rings) != first[1]:
+            yield (
+                ("nodes", name, "rings"),
+                f"{len(rings)} rings where {first[0]} has {first[1]}; every node needs an address on each ring",
+            )
+        for number, address in enumerate(rings):
+            if (text := _canonical(address)) is None:
+                continue
+            family = ipaddress.ip_address(text).version
+            owner, expected = families.setdefault(number, (name, family))
+            if family != expected:
+                yield (
+                    ("nodes", name, "rings", number),
+                    f"IPv{family}, where ring {number} of {owner} is IPv{expected}; a ring has one family",
+                )
+
+
+def _addresses(plain: Mapping[str, object]) -> Iterator[Finding]:
+    """No address twice: rings, VIPs and fence devices."""
+    seen: dict[str, str] = {}
+    for path, value in _all_addresses(plain):
+        if (address := _canonical(value)) is None:
+            continue
+        if address in seen:
+            yield path, f"{address} is already {seen[address]}; give each its own address"
+        else:
+            seen[address] = dotted(path)
+    fences: dict[tuple[str, str], str] = {}
+    for name, node in mapping(plain.get("nodes")).items():
+        fence = mapping(mapping(node).get("fence"))
+        options = mapping(fence.get("options"))
+        # One device may serve several nodes where it has plugs or ports.
+        key = (str(fence.get("ip")), repr(sorted((k, str(v)) for k, v in options.items())))
+        if "ip" in fence and key in fences:
+            yield ("nodes", name, "fence", "ip"), _SAME_DEVICE.format(ip=fence["ip"], other=fences[key])
+        elif "ip" in fence:
+            fences[key] = name
+    ssh: dict[str, str] = {}
+    for name, node in mapping(plain.get("nodes")).items():
+        address = str(mapping(node).get("address") or name)
+        if address in ssh:
+            yield ("nodes", name, "address"), f"{address} is {ssh[address]} already; each node is another machine"
+        ssh.setdefault(address, name)
+
+
+def _all_addresses(plain: Mapping[str, object]) -> Iterator[tuple[Path, object]]:
+    for name, node in mapping(plain.get("nodes")).items():
+        for number, address in enumerate(rows(mapping(node).get("rings"))):
+            yield ("nodes", name, "rings", number), address
+    for name, vip in mapping(plain.get("vips")).items():
+        yield ("vips", name, "ip"), mapping(vip).get("ip")
+
+
+def _prefixes(plain: Mapping[str, object]) -> Iterator[Finding]:
+    for name, vip in mapping(plain.get("vips")).items():
+        prefix = mapping(vip).get("prefix")
+        if (address := _canonical(mapping(vip).get("ip"))) is None or not isinstance(prefix, int):
+            continue
+        longest = ipaddress.ip_address(address).max_prefixlen
+        if longest < prefix <= 128:
+            yield ("vips", name, "prefix"), f"{prefix} is too long for {address}; at most {longest}"
+
+
+def _fencing(plain: Mapping[str, object]) -> Iterator[Finding]:
+    none = plain.get("fencing") == "none"
+    for name, node in mapping(plain.get("nodes")).items():
+        if not isinstance(node, Mapping):
+            continue
+        if not none and not node.get("fence"):
+            yield ("nodes", name), _NO_FENCING
+        if none and node.get("fence"):
+            yield (
+                ("nodes", name, "fence"),
+                "a fence device, and `fencing: none` in the same file; take one of the two out",
+            )
+
+
+def _gateways(plain: Mapping[str, object]) -> Iterator[Finding]:
+    nodes = mapping(plain.get("nodes"))
+    gateways = mapping(plain.get("gateways"))
+    if gateways and "neutron" not in plain:
+        yield ("gateways",), "gateways need a `neutron` section (at least `cloud`)"
+    for name, gateway in gateways.items():
+        seen: set[object] = set()
+        for number, node in enumerate(rows(mapping(gateway).get("nodes"))):
+            path: Path = ("gateways", name, "nodes", number)
+            if isinstance(node, str) and node not in nodes:
+                known = ", ".join(nodes) or "none"
+                yield path, f"there is no node {node}; the nodes are: {known}"
+            if node in seen:
+                yield path, f"{node} is named twice; name each node once"
+            seen.add(node)
+
+
+def _names(plain: Mapping[str, object]) -> Iterator[Finding]:
+    """Nodes, VIPs and gateways become ids of one document, the cluster's configuration."""
+    taken: dict[str, str] = {}
+    for name in mapping(plain.get("nodes")):
+        taken[f"fence-{name}"] = f"the fence device of {name}"
+    for name in mapping(plain.get("gateways")):
+        ids = {name: "", f"{name}-clone": "clone", f"{name}-agents": "group"}
+        ids |= {f"{name}-{agent}": "agent" for agent in ("ovs", "l3", "metadata")}
+        for id_ in ids:
+            if id_ in taken:
+                yield ("gateways", name), f"its resource {id_} would be {taken[id_]} too; choose another name"
+            taken.setdefault(id_, f"of gateway {name}")
+    for name in mapping(plain.get("vips")):
+        if name in taken:
+            yield ("vips", name), f"the name is taken: {name} is {taken[name]}; choose another one"
+
+
+def _drill(plain: Mapping[str, object]) -> Iterator[Finding]:
+    nodes = mapping(plain.get("nodes"))
+    for number, witness in enumerate(rows(mapping(plain.get("drill")).get("witnesses"))):
+        node = mapping(witness).get("node")
+        if isinstance(node, str) and node not in nodes:
+            yield ("drill", "witnesses", number, "node"), f"there is no node {node}; the nodes are: {', '.join(nodes)}"
+
+
+def dotted(path: Path) -> str:
+    """`nodes.net1.rings[0]`"""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
