@@ -33,6 +33,8 @@ _MASKED = (
     "systemd-ask-password-wall.path",
     "systemd-logind.service",
 )
+_SYSCTLS = {"SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}
+"""A machine sets the sysctls of its own network namespaces, and no other. Source: systemd, docs/ENVIRONMENT.md."""
 _REBOOT_CODE = "133"
 """systemd-nspawn's exit code when the machine rebooted and a new start is its caller's. Source: systemd, nspawn.c."""
 
@@ -144,7 +146,7 @@ def boot(layout: Layout, machine: Machine) -> None:
         _exit_record(layout, machine).unlink(missing_ok=True)
         with (layout.disk(machine.name) / "console.log").open("ab") as console:
             marks = {MARK: layout.name, MACHINE_MARK: machine.name}
-            spawn(_launcher(layout, machine), marks, console.fileno())
+            spawn(_launcher(layout, machine), {**marks, **_SYSCTLS}, console.fileno())
 
 
 def _launcher(layout: Layout, machine: Machine) -> list[str]:
