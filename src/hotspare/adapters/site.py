@@ -7,7 +7,7 @@ of the host's own python3, so that nothing is installed and nothing is left.
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -17,6 +17,7 @@ from hotspare.model.cluster import ClusterStatus
 from hotspare.model.drill import NodeState, Place
 from hotspare.model.errors import HotspareError, NotReachableError, RefusedError, TimedOutError
 from hotspare.model.event import Event
+from hotspare.model.secret import Secret
 from hotspare.ports import OK, Done, Remote
 
 ASK_LIMIT_S = 15.0
@@ -31,11 +32,11 @@ PYTHON = ("/usr/bin/python3", "-IS", "-")
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """How a node is powered off and on: a fence agent and its options; the password is read when it is needed."""
+    """How a node is powered off and on: a fence agent, its options, and the password."""
 
     agent: str
     options: Mapping[str, str]
-    password: Callable[[], str]
+    password: Secret
 
 
 def script(name: str) -> bytes:
@@ -93,7 +94,7 @@ class Machines:
         await asyncio.sleep(wait_s)
         done = await self.remote.run(host, crm_mon_xml.CRM_MON, timeout_s=STATUS_LIMIT_S)
         try:
-            return host, crm_mon_xml.cluster_status(done.stdout)
+            return host, crm_mon_xml.read(done.stdout)
         except ValueError as failed:
             raise RefusedError(f"{host}: {failed}", code=done.code, output=done.stdout) from failed
 
@@ -152,8 +153,8 @@ class Machines:
         fence = self.fences.get(node)
         if fence is None:
             raise RefusedError(f"{node} has no fence device in the spec", code=0, hint="give it one (nodes.NAME.fence)")
-        options = {**fence.options, "action": action, "password": fence.password()}
-        stdin = "".join(f"{name}={value}\n" for name, value in options.items()).encode()
+        options = "".join(f"{name}={value}\n" for name, value in {**fence.options, "action": action}.items())
+        stdin = options.encode() + b"password=" + fence.password.value + b"\n"
         others = tuple(other for other in self._asked if other != node)
         await self._first((fence.agent,), stdin=stdin, limit_s=POWER_LIMIT_S, among=others)
         if action == "off":

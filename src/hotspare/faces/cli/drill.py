@@ -1,0 +1,130 @@
+"""`hotspare drill`: a real fault, measured and judged."""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.prompt import Confirm
+
+from hotspare import __version__, wiring_drill
+from hotspare.codec import report_json
+from hotspare.faces.cli.app import EXIT_BAD_STATE, EXIT_CANNOT_TELL, app
+from hotspare.faces.report import page, plot, table
+from hotspare.model.answer import Answer
+from hotspare.model.drill import Fault, History
+from hotspare.model.report import Report
+from hotspare.plan.drill import judge
+
+EXITS = {Answer.YES: 0, Answer.NO: EXIT_BAD_STATE, Answer.CANNOT_TELL: EXIT_CANNOT_TELL}
+WARNINGS = {
+    Fault.POWEROFF: "This cuts the power of {node}. Its routers are gone until another node has taken over.",
+    Fault.STANDBY: "This puts {node} in standby. Its routers are gone until another node has taken over.",
+}
+
+drill = typer.Typer(
+    help="Break a node on purpose, measure the outage of every router, judge, heal.", no_args_is_help=True
+)
+app.add_typer(drill, name="drill")
+
+Node = Annotated[str | None, typer.Argument(help="The node to break; the one that carries the gateway if not given.")]
+File = Annotated[Path, typer.Option("--file", "-f", envvar="HOTSPARE_FILE", help="The cluster's file.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Where the report goes.")]
+Gateway = Annotated[str | None, typer.Option("--gateway", help="Which gateway, where the file has several.")]
+Json = Annotated[bool, typer.Option("--json", help="The report as JSON on the standard output.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether to begin.")]
+
+FILE = Path("cluster.yaml")
+OUTPUT = Path("build/drill")
+
+
+@drill.command()
+def poweroff(
+    node: Node = None,
+    file: File = FILE,
+    output: Output = OUTPUT,
+    gateway: Gateway = None,
+    as_json: Json = False,
+    yes: Yes = False,
+) -> None:
+    """Cut a node's power with its own fence device, without telling the cluster."""
+    _run(Fault.POWEROFF, node, file, output, gateway, as_json=as_json, yes=yes)
+
+
+@drill.command()
+def standby(
+    node: Node = None,
+    file: File = FILE,
+    output: Output = OUTPUT,
+    gateway: Gateway = None,
+    as_json: Json = False,
+    yes: Yes = False,
+) -> None:
+    """Put a node in standby: the planned way of the same takeover."""
+    _run(Fault.STANDBY, node, file, output, gateway, as_json=as_json, yes=yes)
+
+
+def _run(
+    fault: Fault, node: str | None, file: Path, output: Path, gateway: str | None, *, as_json: bool, yes: bool
+) -> None:
+    talk = Console(stderr=True)
+    wired = wiring_drill.drill(file, fault, node=node, gateway=gateway)
+    if not yes:
+        _ask(fault, node, talk)
+    report, history = asyncio.run(_drilled(wired, talk))
+    _written(report, history, output)
+    if as_json:
+        print(json.dumps(report_json.report(report), indent=2))
+    else:
+        table.show(report, Console())
+    talk.print(f"[dim]{escape(str(output / 'report.html'))}[/]")
+    raise typer.Exit(EXITS[report.verdict])
+
+
+def _ask(fault: Fault, node: str | None, talk: Console) -> None:
+    """Go on only after a yes; where nobody can be asked, only `--yes` says it."""
+    talk.print(WARNINGS[fault].format(node=node or "the node that carries the gateway"))
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("there is no terminal to ask on: say --yes")
+    if not Confirm.ask("Begin?", console=talk, default=False):
+        raise typer.Exit(EXIT_BAD_STATE)
+
+
+async def _drilled(wired: wiring_drill.Drill, talk: Console) -> tuple[Report, History]:
+    """Run it; gives the judgement and the record."""
+    with talk.status("beginning") as status:
+        async with wired.opened(tell=_teller(status.update, talk)) as run:
+            history = await run.run()
+            versions = {"hotspare": __version__, **await run.site.versions()}
+    return judge(history, versions), history
+
+
+def _written(report: Report, history: History, output: Path) -> None:
+    """The record, and the report in three forms."""
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "history.json").write_text(report_json.history(history))
+    (output / "report.json").write_text(json.dumps(report_json.report(report), indent=2) + "\n")
+    (output / "outage.svg").write_text(plot.svg(report))
+    (output / "report.html").write_text(page.html(report))
+
+
+def _teller(update: Callable[[str], None], talk: Console) -> Callable[[str], None]:
+    """A spinner on a terminal; elsewhere a line a change, with the time since the beginning."""
+    began_s = time.monotonic()
+    last = ""
+
+    def tell(text: str) -> None:
+        nonlocal last
+        if talk.is_terminal:
+            update(escape(text))
+        elif text != last:
+            talk.print(f"{time.monotonic() - began_s:6.1f} s  {escape(text)}", highlight=False)
+        last = text
+
+    return tell
