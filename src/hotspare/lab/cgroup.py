@@ -35,10 +35,11 @@ def remove(lab: str) -> tuple[Path, ...]:
     removed = []
     for hierarchy in _hierarchies():
         base = hierarchy / "hotspare" / lab
+        if not base.is_dir():
+            continue
         for directory, _, _ in os.walk(base, topdown=False):
             Path(directory).rmdir()
-        if base.parent.is_dir():
-            removed += [base] if not base.exists() else []
-            if not any(entry.is_dir() for entry in base.parent.iterdir()):
-                base.parent.rmdir()
+        removed.append(base)
+        if not any(entry.is_dir() for entry in base.parent.iterdir()):
+            base.parent.rmdir()
     return tuple(removed)
