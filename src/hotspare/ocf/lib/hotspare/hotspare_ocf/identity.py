@@ -100,12 +100,24 @@ def marked(path: str) -> list[int]:
     return [pid for pid in pids() if is_marked(command_line(pid), path)]
 
 
-def programs(command_line: bytes) -> set[bytes]:
-    """Names that a command line may go by: its first word and, for a script, its interpreter's argument.
+_INTERPRETERS = (b"python", b"sh", b"bash", b"dash")
 
-    A process that sets its title calls itself `neutron-l3-agent: master process [...]`, hence the colon.
+
+def program(command_line: bytes) -> bytes:
+    """The name of the program that runs: its own first word, or the script's where that is an interpreter.
+
+    A process that sets its title calls itself `neutron-l3-agent: master process [...]`, hence the colon. Resource
+    agents bear the names of what they run and are none of it; nor is an editor, or a grep, with such a name among its
+    arguments.
     """
-    return {word.rpartition(b"/")[2].rstrip(b":") for word in command_line.replace(b"\0", b" ").split(b" ", 3)[:3]}
+    words = command_line.replace(b"\0", b" ").split()
+    for index, word in enumerate(words[:4]):
+        name = word.rpartition(b"/")[2].rstrip(b":")
+        if index and word.startswith(b"-"):
+            continue
+        if index or name.rstrip(b"0123456789.") not in _INTERPRETERS:
+            return b"" if b"/resource.d/" in word else name
+    return b""
 
 
 def command_line(pid: int) -> bytes:

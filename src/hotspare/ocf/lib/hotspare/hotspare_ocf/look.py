@@ -196,11 +196,10 @@ def _program(command_line: bytes) -> str:
 def _agents(table: list[_Seen]) -> tuple[AgentProcess, ...]:
     found = []
     for seen in table:
-        programs = identity.programs(seen.command_line)
-        for program in (*L3_PROGRAMS, *OVS_PROGRAMS):
-            if program in programs:
-                is_ours = identity.is_marked(seen.command_line, identity.RUN_DIR + "/")
-                found.append(AgentProcess(seen.pid, seen.start_ticks, program.decode(), is_ours))
+        program = identity.program(seen.command_line)
+        if program in (*L3_PROGRAMS, *OVS_PROGRAMS):
+            is_ours = identity.is_marked(seen.command_line, identity.RUN_DIR + "/")
+            found.append(AgentProcess(seen.pid, seen.start_ticks, program.decode(), is_ours))
     return tuple(found)
 
 

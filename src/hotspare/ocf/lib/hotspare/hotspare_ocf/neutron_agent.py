@@ -160,7 +160,7 @@ def refuse_strangers(call: Call) -> None:
     program = os.path.basename(call["binary"]).encode()
     for pid in identity.pids():
         line = identity.command_line(pid)
-        if program in identity.programs(line) and not identity.is_marked(line, identity.drop_in(call.instance)):
+        if program == identity.program(line) and not identity.is_marked(line, identity.drop_in(call.instance)):
             raise OcfError(
                 codes.ERR_INSTALLED,
                 f"{call['binary']} already runs on this node as pid {pid}, not started by {call.instance}; "

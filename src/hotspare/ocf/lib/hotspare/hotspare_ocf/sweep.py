@@ -120,10 +120,12 @@ def _apply(plan: Plan, place: Site) -> list[str]:
         deadline=place.deadline,
     )
     troubles += [f"pid {process.pid} cannot be killed" for process in ended]
+    # The kernel frees namespaces with all their devices at once; deleting the ports first makes Open vSwitch unregister
+    # one device after the other (500 ports: 10.7 s).
+    troubles += namespaces.remove(plan.namespaces)
     if plan.delete and plan.bridge:
         wait_s = _DELETE_WAIT_S if confirmed else 0.0
         _change(place, [_deletion(plan.bridge, plan.delete)], wait_s, troubles)
-    troubles += namespaces.remove(plan.namespaces)
     for path in plan.files:
         _remove_file(path)
     return troubles

@@ -1,0 +1,200 @@
+"""The runtime of the Neutron agents' resource agents: launching, identity, ending. A small program stands where
+Neutron's would, because what is tested is how a process is treated that hangs, ignores TERM, has helpers in other
+sessions, or dies at once; Neutron's own are met in the lab.
+"""
+
+import pytest
+
+from ocf_node import STATE, OcfNode, Said
+
+pytestmark = pytest.mark.lab
+
+L3 = "openstack/neutron-agent-l3"
+OVS = "openstack/neutron-openvswitch-agent"
+
+# Helpers as oslo.privsep makes them: one in the session, one that has left it and is known by its --config-file.
+_PROGRAM = r"""#!/usr/bin/python3
+import os, signal, sys, time
+if "--ignore-term" in sys.argv:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if "--die" in sys.argv:
+    sys.exit("cannot reach the stars")
+if os.fork() == 0:
+    os.execvp("sleep", ["sleep", "2001"])
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.execv("/usr/bin/python3", ["privsep-helper", "-c", "import time; time.sleep(2002)", *sys.argv[1:]])
+    os._exit(0)
+fds = sorted(os.listdir("/proc/self/fd"))[:4]
+print("umask %o cwd %s uid %d fds %s" % (os.umask(0), os.getcwd(), os.getuid(), fds), flush=True)
+time.sleep(2000)
+"""
+
+
+@pytest.fixture
+def prepared(node: OcfNode) -> OcfNode:
+    node.run("tee", "/usr/local/bin/neutron-l3-agent", "/usr/local/bin/neutron-openvswitch-agent", stdin=_PROGRAM)
+    node.shell(
+        "chmod 755 /usr/local/bin/neutron-*-agent; mkdir -p /etc/neutron/plugins/ml2; rm -f /var/log/neutron/*\n"
+        "cd /etc/neutron; for file in neutron.conf l3_agent.ini plugins/ml2/openvswitch_agent.ini; do\n"
+        "echo '[DEFAULT]' > $file; done"
+    )
+    return node
+
+
+def agent(node: OcfNode, action: str, name: str = L3, **parameters: str) -> Said:
+    # 4 s: the stand-in never connects to a broker, so a start waits for half of its timeout.
+    return node.ocf(name, action, **{"user": "root", "host": "edge", "timeout_s": 4, **parameters})
+
+
+def test_an_agent_starts_with_its_identity_and_stops_with_its_helpers(prepared):
+    node = prepared
+    assert agent(node, "monitor", probe=True).code == 7
+    assert agent(node, "start").code == 0
+    assert agent(node, "start").code == 0
+    assert agent(node, "monitor").code == 0
+    assert "host = edge" in node.run("cat", "/run/hotspare/neutron-agent-l3.conf")
+    (process,) = [line for line in node.processes("/usr/local/bin/neutron-l3-agent") if "privsep" not in line]
+XX
+    assert "umask 22 cwd / uid 0 fds ['0', '1', '2', '3']" in node.run("cat", "/var/log/neutron/neutron-l3-agent.log")
+    node.wait(lambda: node.processes("2002"), within_s=5, until="the helper is there")
+    assert agent(node, "stop").code == 0
+    assert not node.processes("neutron-l3-agent")
+    assert not node.processes("sleep 2001")
+    assert not node.processes("privsep-helper")
+    assert node.run("ls", "/run/hotspare") == ""
+    assert agent(node, "stop").code == 0
+    assert agent(node, "monitor", probe=True).code == 7
+
+
+@pytest.mark.parametrize("trouble", ["ignores TERM", "is stopped by a signal", "was killed", "lost its pid file"])
+def test_an_agent_in_any_state_is_ended(prepared, trouble):
+    node = prepared
+    more = "--ignore-term" if trouble == "ignores TERM" else ""
+    assert agent(node, "start", additional_parameters=more).code == 0
+    node.wait(lambda: node.processes("2002"), within_s=5, until="the helper is there")
+    pid = node.run("head", "-1", "/run/hotspare/neutron-agent-l3.pid").strip()
+    if trouble == "is stopped by a signal":
+        node.run("kill", "-STOP", pid)
+        monitored = agent(node, "monitor")
+        assert (monitored.code, "stopped by a signal" in monitored.reason) == (1, True)
+    elif trouble == "was killed":
+        node.run("kill", "-KILL", pid)
+        assert agent(node, "monitor").code == 7
+    elif trouble == "lost its pid file":
+        node.run("rm", "/run/hotspare/neutron-agent-l3.pid")
+        assert agent(node, "monitor").code == 0
+    stopped = agent(node, "stop", timeout_s=20)
+    assert (stopped.code, stopped.reason) == (0, "")
+    assert stopped.took_s < 10
+    assert not node.processes("neutron-l3-agent")
+    assert not node.processes("200")
+
+
+@pytest.mark.parametrize(
+    "content", ["", "rubbish\0\xff", "1", "99999999999999999999", "1\n1\nno-boot\n", "x" * 100_000]
+)
+def test_a_pid_file_with_anything_in_it_names_nobody(prepared, content):
+    node = prepared
+    node.run("mkdir", "-p", "/run/hotspare")
+    node.run("tee", "/run/hotspare/neutron-agent-l3.pid", stdin=content)
+    assert agent(node, "monitor", probe=True).code == 7
+    assert agent(node, "stop").code == 0
+    assert node.processes("sleep infinity")
+
+
+def test_another_process_with_the_same_pid_is_left_alone(prepared):
+    node = prepared
+    node.shell("setsid sleep 1010 >/dev/null 2>&1 &")
+    pid = node.pid("sleep 1010")
+    node.shell(
+        f"mkdir -p /run/hotspare; boot=$(cat /proc/sys/kernel/random/boot_id)\n"
+        f"printf '{pid}\\n1\\n%s\\n' $boot > /run/hotspare/neutron-agent-l3.pid"
+    )
+    assert agent(node, "monitor", probe=True).code == 7
+    assert agent(node, "stop").code == 0
+    assert node.processes("sleep 1010")
+
+
+def test_an_agent_that_dies_at_once_fails_the_start_with_its_last_words(prepared):
+    started = agent(prepared, "start", additional_parameters="--die")
+    assert started.code == 1
+    assert "cannot reach the stars" in started.reason
+    assert agent(prepared, "stop").code == 0
+
+
+def test_a_second_agent_on_the_node_is_refused(prepared):
+    node = prepared
+    node.shell("setsid /usr/local/bin/neutron-l3-agent --config-file /etc/neutron/neutron.conf >/dev/null 2>&1 &")
+    node.wait(lambda: node.processes("neutron-l3-agent"), within_s=5, until="the other agent runs")
+    assert agent(node, "monitor", probe=True).code == 7
+    started = agent(node, "start")
+    assert started.code == 5
+    assert "already runs on this node" in started.reason
+    assert agent(node, "stop").code == 0
+    assert node.processes("/usr/local/bin/neutron-l3-agent")
+
+
+def test_alone_the_l3_agent_cleans_the_node_when_it_stops(prepared):
+    node = prepared
+    assert agent(node, "start").code == 0
+    node.make_routers(3)
+    node.run("kill", "-KILL", node.run("head", "-1", "/run/hotspare/neutron-agent-l3.pid").strip())
+    assert agent(node, "monitor").code == 7
+    assert agent(node, "stop", timeout_s=20).code == 0
+    assert not node.namespaces()
+    assert not node.processes("haproxy")
+    assert not [name for name in node.ports() if name.startswith("q")]
+
+
+def test_with_a_gateway_the_l3_agent_leaves_the_routers_forwarding(prepared):
+    node = prepared
+    mine = {"dataplane": "gateway"}
+    refused = agent(node, "start", **mine)
+    assert (refused.code, "not promoted" in refused.reason) == (1, True)
+    assert node.ocf("hotspare/gateway", "start", gateway="edge").code == 0
+    assert node.ocf("hotspare/gateway", "promote", gateway="edge").code == 0
+    assert agent(node, "start", **mine).code == 0
+    node.make_routers(2)
+    assert agent(node, "stop", **mine).code == 0
+    assert len(node.namespaces()) == 2
+    assert len(node.processes("haproxy -f")) == 2
+    assert agent(node, "start").code == 5, "dataplane=own on a gateway's node is refused"
+
+
+def test_what_is_missing_is_named_all_at_once(prepared):
+    said = agent(prepared, "validate-all", config="/none", user="nobody-at-all", binary="no-such-program")
+    assert said.code == 5
+    for word in ("config", "/none", "nobody-at-all", "no-such-program"):
+        assert word in said.reason
+    assert agent(prepared, "validate-all", additional_parameters="'open").code == 6
+    assert agent(prepared, "monitor", probe=True, config="/none").code == 7
+    assert agent(prepared, "stop", config="/none", user="nobody-at-all").code == 0
+
+
+def test_a_dead_agents_routers_outlive_it_on_no_account(prepared):
+    """A start after a crash begins on a clean node: what the last one left was nobody's to forward."""
+    node = prepared
+    node.make_routers(1)
+    assert agent(node, "start").code == 0
+    assert not node.namespaces()
+    assert not node.shell(f"ls {STATE}/ns-metadata-proxy").strip()
+    assert agent(node, "stop").code == 0
+
+
+def test_who_reads_about_an_agent_is_not_one(prepared):
+    node = prepared
+    node.shell("setsid tail -f /usr/local/bin/neutron-l3-agent --pid=1 >/dev/null 2>&1 &")
+    node.wait(lambda: node.processes("tail -f"), within_s=5, until="somebody reads")
+    assert agent(node, "start").code == 0
+    assert agent(node, "stop").code == 0
+    assert node.processes("tail -f")
+
+
+def test_the_open_vswitch_agent_is_one_of_the_family(prepared):
+    node = prepared
+    assert agent(node, "start", OVS).code == 0
+    assert agent(node, "monitor", OVS).code == 0
+    assert agent(node, "stop", OVS).code == 0
+    assert agent(node, "monitor", OVS, probe=True).code == 7
