@@ -56,7 +56,7 @@ def test_an_agent_starts_with_its_identity_and_stops_with_its_helpers(prepared):
     assert agent(node, "monitor").code == 0
     assert "host = edge" in node.run("cat", "/run/hotspare/neutron-agent-l3.conf")
     (process,) = [line for line in node.processes("/usr/local/bin/neutron-l3-agent") if "privsep" not in line]
-XX
+    assert "--config-file /etc/neutron/l3_agent.ini --config-file /run/hotspare/neutron-agent-l3.conf" in process
     assert "umask 22 cwd / uid 0 fds ['0', '1', '2', '3']" in node.run("cat", "/var/log/neutron/neutron-l3-agent.log")
     node.wait(lambda: node.processes("2002"), within_s=5, until="the helper is there")
     assert agent(node, "stop").code == 0
