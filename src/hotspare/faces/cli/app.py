@@ -59,7 +59,9 @@ def exit_code(error: HotspareError) -> int:
 
 def _add_verbs() -> None:
     """Each module of this package registers its verbs on `app` when it is imported."""
-    for module in ("cluster", "status", "drill", "lab"):
+    # The lab's verbs need nothing that draws or speaks to a cloud, and start in a tenth of the time without it.
+    modules = ("lab",) if sys.argv[1:2] == ["lab"] else ("cluster", "status", "drill", "lab")
+    for module in modules:
         if importlib.util.find_spec(f"hotspare.faces.cli.{module}"):
             importlib.import_module(f"hotspare.faces.cli.{module}")
 
