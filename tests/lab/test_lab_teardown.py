@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hotspare.lab import machines, processes
+from hotspare.lab import lock, machines, processes
 from hotspare.lab.layout import Layout
 from lab_parts import HOTSPARE, Lab, run
 
@@ -129,14 +129,9 @@ def inodes(netns: str) -> set[int]:
 
 
 def test_two_at_once_are_refused(clean):
-    first = subprocess.Popen(
-        [HOTSPARE, "lab", "up", "--bare", "--name", NAME], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    while not clean.lock.exists():
-        assert first.poll() is None
-    second = subprocess.run(
-        [HOTSPARE, "lab", "down", "--name", NAME], capture_output=True, text=True, check=False, timeout=60
-    )
+    with lock.held(clean):
+        second = subprocess.run(
+            [HOTSPARE, "lab", "down", "--name", NAME], capture_output=True, text=True, check=False, timeout=60
+        )
     assert second.returncode == 1
-    assert "being brought up or taken down" in second.stderr
-    assert first.wait(timeout=60) == 0
+    assert f"by process {os.getpid()}" in second.stderr
