@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from lab_parts import Lab
 
 pytestmark = pytest.mark.lab

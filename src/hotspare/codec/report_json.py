@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,10 +81,4 @@ def _outage(one: Outage, t0_s: float) -> dict[str, Any]:
 
 def history(recorded: History) -> str:
     """The whole record as JSON, so that it can be judged again."""
-
-    def plain(value: object) -> object:
-        if isinstance(value, Mapping):
-            return dict(value)
-        raise TypeError(type(value).__name__)
-
-    return json.dumps(dataclasses.asdict(recorded), default=plain, separators=(",", ":"))
+    return json.dumps(dataclasses.asdict(recorded), separators=(",", ":"))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from hotspare.model.answer import Answer, together
+from hotspare.model.answer import Answer
 from hotspare.model.drill import ClusterState, History, NodeState, Observation, Router, RunningProcess, Sighting
 from hotspare.model.event import What
 from hotspare.model.report import BLIP_S, Audit, Gap, Metadata, Outage, Sessions
@@ -285,8 +285,3 @@ def changed_processes(history: History, before: Observation, after: Observation)
 
 def _roots(state: NodeState) -> tuple[RunningProcess, ...]:
     return tuple(process for process in state.processes if process.name in LASTING)
-
-
-def all_hold(found: Iterable[Audit]) -> Answer:
-    """Whether every audit holds."""
-    return together(audit.answer for audit in found)
