@@ -55,7 +55,8 @@ class _Phases:
 def bring_up(layout: Layout, *, routers: int, bare: bool, tell: Tell) -> Report:
     """The lab is up: all machines on and reachable, services answering, `routers` routers with what hangs on them.
 
-    What an unfinished `lab up` left is removed first; to a lab that is up, only missing routers are added.
+    What an unfinished `lab up` left is removed first; to a lab that is up, only missing routers are added, none is
+    taken away.
     `bare`: machines, cables and power alone, without OpenStack.
 
     Raises:
@@ -76,6 +77,9 @@ def bring_up(layout: Layout, *, routers: int, bare: bool, tell: Tell) -> Report:
                 code=1,
                 hint=f"hotspare lab down --name {layout.name}",
             )
+        if before is not None:
+            phases.took_s = dict(before.phases_s)
+            routers = max(routers, before.routers)
         if not bare:
             with phases.one("topology"):
                 _topology(layout, routers=routers, tell=tell)
@@ -105,7 +109,7 @@ def _build(layout: Layout, phases: _Phases, *, bare: bool, tell: Tell) -> None:
     if bare:
         _start(layout, phases, tell, lambda machine: (access.machine_files(layout, machine, keys), ("ssh.service",)))
         return
-    from hotspare.lab import openstack  # noqa: PLC0415
+    from hotspare.lab import openstack  # noqa: PLC0415  # openstacksdk takes a second to import
 
     secrets = openstack.generate_secrets()
 
@@ -151,7 +155,7 @@ def _start(
 
 
 def _topology(layout: Layout, *, routers: int, tell: Tell) -> None:
-    from hotspare.lab import topology  # noqa: PLC0415
+    from hotspare.lab import topology  # noqa: PLC0415  # as above
 
     os.environ["OS_CLIENT_CONFIG_FILE"] = str(layout.clouds_yaml)
     with namespace.entered(layout.switch):

@@ -79,7 +79,7 @@ def up_(
         _print_json(asdict(report))
         return
     print(
-        f"lab {name} is up: {len(layout.machines)} machines, {routers} routers, {sum(report.phases_s.values()):.0f} s"
+        f"lab {name} is up: {len(layout.machines)} machines, {report.routers} routers, {sum(report.phases_s.values()):.0f} s"
     )
     print(f"its cluster file: {layout.cluster_yaml}")
     option = "" if name == DEFAULT_NAME else f" --name {name}"
