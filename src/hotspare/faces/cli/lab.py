@@ -78,9 +78,8 @@ def up_(
     if as_json:
         _print_json(asdict(report))
         return
-    print(
-        f"lab {name} is up: {len(layout.machines)} machines, {report.routers} routers, {sum(report.phases_s.values()):.0f} s"
-    )
+    took_s = sum(report.phases_s.values())
+    print(f"lab {name} is up: {len(layout.machines)} machines, {report.routers} routers, {took_s:.0f} s")
     print(f"its cluster file: {layout.cluster_yaml}")
     option = "" if name == DEFAULT_NAME else f" --name {name}"
     print(f"go on with: hotspare lab shell{option}")
