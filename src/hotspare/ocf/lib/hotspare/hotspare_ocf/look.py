@@ -102,11 +102,12 @@ class _Seen:
     kernel's).
     """
 
-    __slots__ = ("command_line", "inode", "pid", "start_ticks")
+    __slots__ = ("command_line", "inode", "pid", "session", "start_ticks")
 
-    def __init__(self, pid: int, start_ticks: int, inode: int | None, command_line: bytes) -> None:
-        self.pid = pid
-        self.start_ticks = start_ticks
+    def __init__(self, now: identity.Stat, inode: int | None, command_line: bytes) -> None:
+        self.pid = now.pid
+        self.start_ticks = now.start_ticks
+        self.session = now.session
         self.inode = inode
         self.command_line = command_line
 
@@ -118,7 +119,7 @@ def _processes() -> list[_Seen]:
         now = identity.stat(pid)
         if now is None or not now.is_alive or pid == itself:
             continue
-        seen.append(_Seen(pid, now.start_ticks, namespace_inode(f"/proc/{pid}/ns/net"), identity.command_line(pid)))
+        seen.append(_Seen(now, namespace_inode(f"/proc/{pid}/ns/net"), identity.command_line(pid)))
     return seen
 
 
@@ -194,13 +195,21 @@ def _program(command_line: bytes) -> str:
 
 
 def _agents(table: list[_Seen]) -> tuple[AgentProcess, ...]:
-    found = []
-    for seen in table:
-        program = identity.program(seen.command_line)
-        if program in (*L3_PROGRAMS, *OVS_PROGRAMS):
-            is_ours = identity.is_marked(seen.command_line, identity.RUN_DIR + "/")
-            found.append(AgentProcess(seen.pid, seen.start_ticks, program.decode(), is_ours))
-    return tuple(found)
+    """Running L3 and Open vSwitch agents. A worker's title shows no arguments: it is ours if its session is."""
+    marked = {seen.pid: identity.is_marked(seen.command_line, identity.RUN_DIR + "/") for seen in table}
+    sessions = {seen.session for seen in table if marked[seen.pid]} | _recorded_sessions()
+    return tuple(
+        AgentProcess(seen.pid, seen.start_ticks, program.decode(), marked[seen.pid] or seen.session in sessions)
+        for seen in table
+        if (program := identity.program(seen.command_line)) in (*L3_PROGRAMS, *OVS_PROGRAMS)
+    )
+
+
+def _recorded_sessions() -> set[int]:
+    """Sessions of the agents on record, dead leaders' too: a session's number stays taken while it has members."""
+    files = [name for name in _listed(identity.RUN_DIR) if name.endswith(".pid")]
+    recorded = [process for name in files if (process := identity.read_pid_file(f"{identity.RUN_DIR}/{name}"))]
+    return {one.pid for one in recorded if identity.living(one) or identity.stat(one.pid) is None}
 
 
 def _routers(mounted: list[Namespace], state_path: str) -> frozenset[str]:

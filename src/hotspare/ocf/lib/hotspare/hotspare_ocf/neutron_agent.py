@@ -24,6 +24,8 @@ _READY_WAIT_MAX_S = 30.0
 no failure of an agent.
 """
 
+_POLL_S = 0.1
+
 _GRACE_S = 3.0
 """Between TERM and KILL. Neutron's agents have nothing to hand over when they end; their helpers end with them."""
 
@@ -227,11 +229,13 @@ def _wait_until_ready(call: Call, process: Process, ready: Ready) -> int:
                 f"{call['binary']} ended {time.monotonic() - begun:.1f} s after its start; "
                 f"{call['log_file']} ends: {words}",
             )
-        missing = ready(call, process)
+        if (now_missing := ready(call, process)) != missing:
+            missing = now_missing
+            events.tell("agent.waits", resource=call.instance, took_s=time.monotonic() - begun, missing=missing)
         if not missing:
             events.tell("agent.ready", resource=call.instance, took_s=time.monotonic() - begun)
             return codes.SUCCESS
-        time.sleep(0.05)
+        time.sleep(_POLL_S)
     events.tell("agent.waiting", resource=call.instance, missing=missing)
     return codes.SUCCESS
 

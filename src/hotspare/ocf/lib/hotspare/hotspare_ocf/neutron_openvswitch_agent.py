@@ -18,21 +18,19 @@ _FLOWS_MIN = 2
 
 
 def start(call: Call) -> int:
-    """The agent controls the integration bridge and its flows are there, or it lives and waits for the broker."""
+    """The agent controls the integration bridge and its flows are there, or it lives and waits."""
     return neutron_agent.start(call, _missing)
 
 
 def _missing(call: Call, process: Process) -> str:
-    """What is not there yet: broker, OpenFlow controller, the bridge's connection to it, flows; in the order in which
-    the agent comes by them.
+    """What is not there yet: OpenFlow controller, the bridge's connection to it, flows, in the order they come.
+
+    The broker is not among them: the agent connects to it last, while the L3 agent is still loading.
     """
     from hotspare_ocf import neutron_config, sockets
 
     values = neutron_config.read(neutron_agent.configuration(call))
     found = sockets.of(neutron_agent.family(process))
-    ports = neutron_config.broker_ports(values)
-    if not ports & found.connected:
-        return f"a connection to the broker (port {', '.join(map(str, sorted(ports)))})"
     controller = int(values.get(("ovs", "of_listen_port"), _CONTROLLER_PORT_DEFAULT))
     bridge = values.get(("ovs", "integration_bridge"), "br-int")
     if controller not in found.listening:
