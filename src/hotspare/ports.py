@@ -8,7 +8,9 @@ from typing import Protocol
 from hotspare.model.cluster import ClusterStatus
 from hotspare.model.drill import NodeState, Place, Router
 from hotspare.model.event import Event
+from hotspare.model.observed import NodeFacts, Query
 from hotspare.model.status import AgentReport
+from hotspare.model.step import Step
 
 OK = frozenset({0})
 
@@ -51,6 +53,25 @@ class Remote(Protocol):
         self, host: str, argv: Sequence[str], *, stdin: bytes = b""
     ) -> AbstractAsyncContextManager[AsyncIterator[str]]:
         """Run a command for as long as the context lasts and give its lines as they come; it ends with the context."""
+        ...
+
+
+class Nodes(Protocol):
+    """The nodes that a cluster is made on. Steps are idempotent; one that timed out may have had its effect.
+
+    Raises (all of them): NotReachableError, TimedOutError or RefusedError.
+    """
+
+    async def look(self, node: str, query: Query) -> NodeFacts:
+        """All that a plan needs to know of the node, in one round trip."""
+        ...
+
+    async def carry_out(self, step: Step) -> None:
+        """The step has been carried out. AwaitMembers is not one of these: whoever waits asks for the status."""
+        ...
+
+    async def cluster(self, node: str) -> ClusterStatus:
+        """The cluster as this node sees it."""
         ...
 
 

@@ -5,10 +5,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from hotspare.adapters import spec_file
+from hotspare.adapters.bundle import bundle
 from hotspare.adapters.hosts import Hosts
+from hotspare.adapters.nodes import RemoteNodes, digests
 from hotspare.adapters.process import Processes
 from hotspare.adapters.spec_file import SpecFile
 from hotspare.adapters.ssh import Ssh
+from hotspare.codec import corosync_conf
+from hotspare.flows.apply import Job
 
 
 def read(file: Path) -> SpecFile:
@@ -31,3 +35,12 @@ async def hosts(file: SpecFile) -> AsyncGenerator[Hosts, None]:
         yield opened
     finally:
         await opened.close()
+
+
+@asynccontextmanager
+async def cluster(file: SpecFile) -> AsyncGenerator[tuple[Job, RemoteNodes], None]:
+    """What is to be made of the file, and the nodes to make it on."""
+    carried = bundle()
+    job = Job(file.spec, digests(file.passwords), carried.digest, corosync_conf.write)
+    async with hosts(file) as remote:
+        yield job, RemoteNodes(remote, file.passwords, carried)

@@ -153,19 +153,17 @@ def _gateways(plain: Mapping[str, object]) -> Iterator[Finding]:
 
 def _names(plain: Mapping[str, object]) -> Iterator[Finding]:
     """Nodes, VIPs and gateways become ids of one document, the cluster's configuration."""
-    taken: dict[str, str] = {}
+    taken: dict[str, str] = {"hotspare": "the tag that names what is ours"}
     for name in mapping(plain.get("nodes")):
         taken[f"fence-{name}"] = f"the fence device of {name}"
     for name in mapping(plain.get("gateways")):
-        ids = {name: "", f"{name}-clone": "clone", f"{name}-agents": "group"}
-        ids |= {f"{name}-{agent}": "agent" for agent in ("ovs", "l3", "metadata")}
-        for id_ in ids:
+        for id_ in (name, *(f"{name}-{part}" for part in ("clone", "agents", "ovs", "l3", "metadata"))):
             if id_ in taken:
-                yield ("gateways", name), f"its resource {id_} would be {taken[id_]} too; choose another name"
-            taken.setdefault(id_, f"of gateway {name}")
+                yield ("gateways", name), f"its {id_} would have the name of {taken[id_]}; choose another name"
+            taken.setdefault(id_, f"a resource of gateway {name}")
     for name in mapping(plain.get("vips")):
         if name in taken:
-            yield ("vips", name), f"the name is taken: {name} is {taken[name]}; choose another one"
+            yield ("vips", name), f"{name} is the name of {taken[name]}; choose another one"
 
 
 def _drill(plain: Mapping[str, object]) -> Iterator[Finding]:

@@ -1,0 +1,173 @@
+"""`ports.Nodes` over `ports.Remote`: looks at a node by one script, and carries steps out. No decisions."""
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping
+from hashlib import sha256
+from importlib.resources import files
+
+from hotspare.adapters.bundle import Bundle
+from hotspare.codec import cib_xml, crm_mon_xml, facts_json
+from hotspare.model.cluster import ClusterStatus
+from hotspare.model.errors import InvariantError, RefusedError
+from hotspare.model.observed import NodeFacts, Query
+from hotspare.model.secret import Secret
+from hotspare.model.step import (
+    AwaitMembers,
+    ChangeCib,
+    Content,
+    EnableUnit,
+    ForgetNode,
+    FreshKey,
+    InstallAgents,
+    KeyOf,
+    Password,
+    ReloadCorosync,
+    RemoveFile,
+    StartUnit,
+    Step,
+    Text,
+    WriteFile,
+)
+from hotspare.plan.layout import AUTHKEY, AUTHKEY_BYTES, COROSYNC_CONF, FENCE_DIR
+from hotspare.plan.reconcile import changes, reconciled
+from hotspare.ports import Remote
+
+LOOK_LIMIT_S = 45.0
+FILE_LIMIT_S = 20.0
+ASK_LIMIT_S = 15.0
+START_LIMIT_S = 100.0
+"""Above systemd's own 90 s, so that its reason comes through."""
+CHANGE_LIMIT_S = 90.0
+CHANGED_MEANWHILE = 3
+EDITS_MAX = 5
+"""How often somebody else may change the configuration between our reading and loading it."""
+
+PYTHON = ("/usr/bin/python3", "-IS", "-c")
+
+
+class RemoteNodes:
+    """The nodes behind `remote`, the fence passwords that their files get, and the agents that they carry."""
+
+    def __init__(self, remote: Remote, passwords: Mapping[str, Secret], bundle: Bundle) -> None:
+        self._remote, self._passwords, self._bundle = remote, passwords, bundle
+        self._fresh_key = Secret(os.urandom(AUTHKEY_BYTES))
+
+    async def look(self, node: str, query: Query) -> NodeFacts:
+        """See `ports.Nodes.look`."""
+        argv = (*PYTHON, _script("cluster_facts.py"), facts_json.question(query))
+        done = await self._remote.run(node, argv, timeout_s=LOOK_LIMIT_S)
+        try:
+            return facts_json.read(done.stdout, node, COROSYNC_CONF)
+        except (ValueError, KeyError, TypeError) as error:
+            raise RefusedError(f"{node} did not tell its state: {error}", code=0, output=done.stdout[:500]) from error
+
+    async def cluster(self, node: str) -> ClusterStatus:
+        """See `ports.Nodes.cluster`."""
+        # Where Pacemaker is not up yet the XML says so, with another exit status: the reader tells it in words.
+        every = frozenset(range(256))
+        done = await self._remote.run(node, crm_mon_xml.CRM_MON, timeout_s=ASK_LIMIT_S, expect=every)
+        try:
+            return crm_mon_xml.read(done.stdout)
+        except ValueError as error:
+            raise RefusedError(f"{node}: {error}", code=done.code, output=done.stderr) from error
+
+    async def carry_out(self, step: Step) -> None:
+        """See `ports.Nodes.carry_out`."""
+        match step:
+            case WriteFile(node, path, mode, content):
+                await self._write(node, path, mode, await self._bytes(content))
+            case RemoveFile(node, path):
+                await self._run(node, ("rm", "-f", path), FILE_LIMIT_S)
+            case InstallAgents(node):
+                await self._install(step)
+            case EnableUnit(node, unit):
+                await self._run(node, ("systemctl", "enable", "--quiet", unit), FILE_LIMIT_S)
+            case StartUnit(node, unit):
+                await self._start(node, unit)
+            case ReloadCorosync(node):
+                await self._run(node, ("corosync-cfgtool", "-R"), ASK_LIMIT_S)
+            case ForgetNode(node, gone):
+                await self._run(node, ("crm_node", "--force", "--remove", gone), ASK_LIMIT_S)
+            case ChangeCib():
+                await self._change_cib(step)
+            case AwaitMembers():
+                raise InvariantError("waiting is the flow's part")
+
+    async def _run(self, node: str, argv: tuple[str, ...], limit_s: float) -> None:
+        await self._remote.run(node, argv, timeout_s=limit_s)
+
+    async def _bytes(self, content: Content) -> bytes:
+        match content:
+            case Text(text):
+                return text.encode()
+            case Password(node):
+                return self._passwords[node].value
+            case FreshKey():
+                return self._fresh_key.value
+            case KeyOf(node):
+                return await self._key(node)
+
+    async def _key(self, node: str) -> bytes:
+        """The key is binary and commands' output is text, so it comes as hexadecimal digits."""
+        program = "import sys; sys.stdout.write(open(sys.argv[1], 'rb').read().hex())"
+        done = await self._remote.run(node, (*PYTHON, program, AUTHKEY), timeout_s=FILE_LIMIT_S)
+        return bytes.fromhex(done.stdout)
+
+    async def _write(self, node: str, path: str, mode: int, content: bytes) -> None:
+        if path.startswith(f"{FENCE_DIR}/"):
+            parents = (FENCE_DIR.rpartition("/")[0], FENCE_DIR)
+            await self._run(node, ("install", "-d", "-m", "0700", "-o", "root", "-g", "root", *parents), FILE_LIMIT_S)
+        await self._remote.put(node, path, content, mode=mode, timeout_s=FILE_LIMIT_S)
+
+    async def _install(self, step: InstallAgents) -> None:
+        if step.digest != self._bundle.digest:
+            raise InvariantError("the agents on this machine changed since this was planned")
+        argv = (*PYTHON, _script("install_agents.py"))
+        await self._remote.run(step.node, argv, stdin=self._bundle.tar, timeout_s=FILE_LIMIT_S)
+
+    async def _start(self, node: str, unit: str) -> None:
+        """A failed start before is forgotten first, else systemd's start limit may refuse this one."""
+        await self._remote.run(
+            node, ("systemctl", "reset-failed", unit), timeout_s=FILE_LIMIT_S, expect=frozenset({0, 1})
+        )
+        try:
+            await self._run(node, ("systemctl", "start", unit), START_LIMIT_S)
+        except RefusedError as error:
+            raise RefusedError(
+                error.message, code=error.code, output=error.output, hint=f"on {node}: journalctl --unit={unit} -e"
+            ) from error
+
+    async def _change_cib(self, step: ChangeCib) -> None:
+        """Worked out anew from what is there now; somebody else's change meanwhile only means another try."""
+        for _try in range(EDITS_MAX):
+            text = (await self._remote.run(step.node, ("cibadmin", "--query"), timeout_s=ASK_LIMIT_S)).stdout
+            before = cib_xml.read(text)
+            if not changes(before, step.wanted):
+                return
+            told = {"before": text, "after": cib_xml.write(reconciled(before, step.wanted))}
+            done = await self._remote.run(
+                step.node,
+                (*PYTHON, _script("change_cib.py")),
+                stdin=json.dumps(told).encode(),
+                timeout_s=CHANGE_LIMIT_S,
+                expect=frozenset({0, CHANGED_MEANWHILE}),
+            )
+            if done.code == 0:
+                return
+            await asyncio.sleep(0.2)
+        raise RefusedError(
+            f"the cluster's configuration was changed by somebody else during each of {EDITS_MAX} tries",
+            code=CHANGED_MEANWHILE,
+            hint="see who writes to it, then apply again",
+        )
+
+
+def digests(passwords: Mapping[str, Secret]) -> dict[str, str]:
+    """What a plan may know of passwords."""
+    return {node: sha256(secret.value).hexdigest() for node, secret in passwords.items()}
+
+
+def _script(name: str) -> str:
+    return (files("hotspare.adapters") / "onsite" / name).read_text()

@@ -1,0 +1,195 @@
+"""Everything that has to be known of a node before a cluster is planned on it, as one JSON object.
+
+Stand-alone, standard library only, changes nothing. Its argument is the query as JSON.
+"""
+
+import hashlib
+import json
+import os
+import pwd
+import shutil
+import socket
+import stat
+import struct
+import subprocess
+import sys
+import time
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ASK_LIMIT_S = 10.0
+RETRY_LIMIT_S = 5.0
+ARP_LISTEN_S = 0.7
+ARP_PROBES = 3
+MANIFEST = "/usr/lib/ocf/lib/hotspare/manifest.json"
+"""The paths of the resource agents that were installed, relative to /usr/lib/ocf."""
+SHOWN = ("/etc/corosync/corosync.conf",)
+ETH_P_ARP = 0x0806
+
+
+def command(*argv: str) -> "tuple[int, str]":
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=ASK_LIMIT_S, check=False,
+            env={"PATH": PATH, "LC_ALL": "C"},
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return 255, str(error)
+    return done.returncode, done.stdout.decode(errors="replace")
+
+
+def persistent(*argv: str) -> "tuple[int, str]":
+    """A daemon that has just been started does not answer at once."""
+    until = time.monotonic() + RETRY_LIMIT_S
+    while True:
+        code, out = command(*argv)
+        if code == 0 or time.monotonic() > until:
+            return code, out
+        time.sleep(0.3)
+
+
+def file_fact(path: str) -> "dict[str, object] | None":
+    try:
+        with open(path, "rb") as file:
+            about = os.fstat(file.fileno())
+            content = file.read()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    shown = path in SHOWN or path.endswith(".sh")
+    return {
+        "digest": hashlib.sha256(content).hexdigest(),
+        "mode": stat.S_IMODE(about.st_mode),
+        "owner": about.st_uid,
+        "size": len(content),
+        "text": content.decode(errors="replace") if shown else None,
+    }
+
+
+def files(paths: "list[str]", directory: str) -> "dict[str, object]":
+    if os.path.isdir(directory):
+        paths = paths + [os.path.join(directory, name) for name in sorted(os.listdir(directory))]
+    facts = {path: file_fact(path) for path in paths}
+    return {path: fact for path, fact in facts.items() if fact is not None}
+
+
+def agents() -> "str | None":
+    """A digest of the installed agents as they are; the same formula as where they come from."""
+    try:
+        with open(MANIFEST) as file:
+            paths = json.load(file)
+    except (OSError, ValueError):
+        return None
+    lines = []
+    for path in sorted(paths):
+        fact = file_fact(os.path.join("/usr/lib/ocf", path))
+        if fact is None:
+            return None
+        lines.append("%s %o %s\n" % (path, fact["mode"], fact["digest"]))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def unit(name: str) -> "dict[str, bool]":
+    _code, out = command("systemctl", "show", "--property=LoadState,UnitFileState,ActiveState", name)
+    state = dict(line.partition("=")[::2] for line in out.splitlines())
+    return {
+        "known": state.get("LoadState") == "loaded",
+        "enabled": state.get("UnitFileState") in ("enabled", "enabled-runtime"),
+        "active": state.get("ActiveState") in ("active", "activating", "reloading"),
+    }
+
+
+def links() -> "tuple[dict[str, str], list[str], dict[str, str]]":
+    """Addresses with their interfaces, interfaces, and MACs by interface."""
+    _code, out = command("ip", "-json", "address", "show")
+    addresses, names, macs = {}, [], {}
+    for link in json.loads(out or "[]"):
+        if "ifname" not in link:
+            continue
+        names.append(link["ifname"])
+        if link.get("address"):
+            macs[link["ifname"]] = link["address"].lower()
+        for info in link.get("addr_info", ()):
+            addresses[info["local"]] = link["ifname"]
+    return addresses, names, macs
+
+
+def answers_arp(address: str, nic: str, mac: str) -> "list[str]":
+    """MACs that say they have the address. Source: RFC 5227, ARP probe (sender's address 0.0.0.0)."""
+    own = bytes.fromhex(mac.replace(":", ""))
+    wanted = socket.inet_aton(address)
+    body = struct.pack("!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 1, own, b"\0" * 4, b"\0" * 6, wanted)
+    frame = b"\xff" * 6 + own + struct.pack("!H", ETH_P_ARP) + body
+    found = set()
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ARP)) as wire:
+        wire.bind((nic, 0))
+        begun = time.monotonic()
+        sent = 0
+        while (now := time.monotonic()) < begun + ARP_LISTEN_S:
+            if sent < ARP_PROBES and now >= begun + sent * 0.2:
+                wire.send(frame)
+                sent += 1
+            wire.settimeout(0.05)
+            try:
+                packet = wire.recv(128)
+            except TimeoutError:
+                continue
+            if packet[28:32] == wanted and packet[22:28] != own:
+                found.add(packet[22:28].hex(":"))
+    return sorted(found)
+
+
+def answers_ping(address: str, nic: str) -> "list[str]":
+    """The MAC behind an IPv6 address that answers."""
+    command("ping", "-6", "-c", "2", "-W", "1", "-i", "0.3", "-I", nic, address)
+    _code, out = command("ip", "-json", "-6", "neighbour", "show", "to", address, "dev", nic)
+    return sorted(entry["lladdr"].lower() for entry in json.loads(out or "[]") if "lladdr" in entry)
+
+
+def main() -> None:
+    query = json.loads(sys.argv[1])
+    troubles = []
+    addresses, interfaces, macs = links()
+    answers = {}
+    for address, nic in query["vips"]:
+        if address in addresses or nic not in macs:
+            continue
+        try:
+            answers[address] = answers_ping(address, nic) if ":" in address else answers_arp(address, nic, macs[nic])
+        except OSError as error:
+            troubles.append("cannot tell whether %s is in use: %s" % (address, error))
+    units = {name: unit(name) for name in query["units"]}
+    cmap = cib = None
+    if units.get("corosync.service", {}).get("active"):
+        code, out = persistent("corosync-cmapctl")
+        cmap = out if code == 0 else None
+        if cmap is None:
+            troubles.append("Corosync runs and does not answer (corosync-cmapctl); see its journal")
+    if units.get("pacemaker.service", {}).get("active"):
+        code, out = persistent("cibadmin", "--query")
+        cib = out if code == 0 else None
+        if cib is None:
+            troubles.append("Pacemaker runs and does not answer (cibadmin --query); see its journal")
+    users = {entry.pw_name for entry in pwd.getpwall()}
+    facts = {
+        "absent": [
+            path
+            for path in query["needs"]
+            if not (os.path.exists(path) if path.startswith("/") else shutil.which(path, path=PATH))
+        ],
+        "users": [user for user in query["users"] if user in users],
+        "units": units,
+        "files": files(query["files"], query["directory"]),
+        "agents": agents(),
+        "addresses": addresses,
+        "macs": sorted(set(macs.values())),
+        "interfaces": interfaces,
+        "cmap": cmap,
+        "cib": cib,
+        "answers": answers,
+        "troubles": troubles,
+    }
+    json.dump(facts, sys.stdout)
+    print()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""`hotspare plan` and `hotspare apply`: the cluster from one file."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.status import Status
+
+from hotspare import wiring
+from hotspare.adapters.spec_file import SpecFile
+from hotspare.faces.cli.app import EXIT_BAD_STATE, EXIT_CANNOT_TELL, app
+from hotspare.faces.report import steps
+from hotspare.flows import apply as flow
+from hotspare.model.spec import Spec
+from hotspare.model.step import Stage
+
+File = Annotated[Path, typer.Argument(envvar="HOTSPARE_FILE", help="The cluster's file.")]
+Json = Annotated[bool, typer.Option("--json", help="The result as JSON on the standard output.")]
+Brief = Annotated[bool, typer.Option("--brief", help="Leave the differences of files and configuration out.")]
+
+FILE = Path("cluster.yaml")
+UNFENCED = (
+    "fencing: none — nothing proves a lost node dead. Both nodes may forward for the same gateway at once, "
+    "and a failed stop blocks it."
+)
+
+
+@app.command()
+def plan(file: File = FILE, as_json: Json = False, brief: Brief = False) -> None:
+    """Print what `apply` would do; change nothing."""
+    talk = Console(stderr=True)
+    read = wiring.read(file)
+    _warn(read.spec, talk)
+    with talk.status(f"looking at {', '.join(read.spec.nodes)}"):
+        stages = asyncio.run(_planned(read))
+    if as_json:
+        print(json.dumps({"cluster": read.spec.cluster.name, "steps": steps.plain(stages)}, indent=2))
+        return
+    out = Console(soft_wrap=True, highlight=False)
+    if not stages:
+        out.print("nothing to change")
+    for line in steps.by_node(stages, differences=not brief):
+        out.print(line)
+
+
+@app.command()
+def apply(file: File = FILE, as_json: Json = False) -> None:
+    """Make the cluster as the file says, and wait until it works."""
+    talk = Console(stderr=True, highlight=False)
+    read = wiring.read(file)
+    _warn(read.spec, talk)
+    stages, verified = asyncio.run(_applied(read, talk))
+    if as_json:
+        told = {
+            "cluster": read.spec.cluster.name,
+            "steps": steps.plain(stages),
+            "works": None if verified.untold else not verified.missing,
+            "missing": list(verified.missing),
+            "cannot_tell": verified.untold,
+        }
+        print(json.dumps(told, indent=2))
+    else:
+        _tell(read.spec, stages, verified)
+    if verified.untold:
+        raise typer.Exit(EXIT_CANNOT_TELL)
+    if verified.missing:
+        raise typer.Exit(EXIT_BAD_STATE)
+
+
+def _warn(spec: Spec, talk: Console) -> None:
+    if not spec.fenced:
+        talk.print(f"[bold red]{UNFENCED}[/]")
+
+
+def _tell(spec: Spec, stages: tuple[Stage, ...], verified: flow.Verified) -> None:
+    out = Console(soft_wrap=True, highlight=False)
+    done = sum(len(stage.steps) for stage in stages)
+    out.print(f"{done} steps carried out" if done else "nothing to change")
+    if verified.untold:
+        out.print(f"cannot tell whether the cluster {spec.cluster.name} works: {verified.untold}", style="bold yellow")
+    elif verified.missing:
+        out.print(f"the cluster {spec.cluster.name} does not work yet:", style="bold red")
+        for sentence in verified.missing:
+            out.print(f"  {sentence}", markup=False)
+    else:
+        out.print(f"the cluster {spec.cluster.name} works: {', '.join(spec.nodes)}", style="green")
+
+
+async def _planned(read: SpecFile) -> tuple[Stage, ...]:
+    async with wiring.cluster(read) as (job, nodes):
+        return await flow.plan(job, nodes)
+
+
+async def _applied(read: SpecFile, talk: Console) -> tuple[tuple[Stage, ...], flow.Verified]:
+    async with wiring.cluster(read) as (job, nodes):
+        with talk.status(f"looking at {', '.join(read.spec.nodes)}") as status:
+            watcher = _Teller(talk, status)
+            stages = await flow.plan(job, nodes)
+            await flow.apply(job, nodes, stages, watcher, now=time.monotonic)
+            status.update("looking whether it works")
+            return stages, await flow.verify(job, nodes, watcher, now=time.monotonic)
+
+
+class _Teller(flow.Watcher):
+    """One line a step that is done; what is waited for in the status line, or, without a terminal, once each."""
+
+    def __init__(self, talk: Console, status: Status) -> None:
+        self._talk, self._status = talk, status
+        self._waited: tuple[str, ...] = ()
+
+    def stage(self, stage: Stage) -> None:
+        self._status.update(stage.title)
+
+    def carried(self, carried: flow.Carried) -> None:
+        self._talk.print(f"{carried.took_s:6.1f} s  {carried.step.node}: {steps.sentence(carried.step)}", markup=False)
+
+    def waiting(self, missing: tuple[str, ...]) -> None:
+        rest = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        self._status.update(f"waiting: {missing[0]}{rest}")
+        if not self._talk.is_terminal and missing != self._waited:
+            self._talk.print(f"          waiting: {missing[0]}{rest}", markup=False)
+        self._waited = missing

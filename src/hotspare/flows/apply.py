@@ -1,0 +1,199 @@
+"""From the file to a running cluster: observe → plan → apply → verify."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from hotspare.model.cluster import ClusterStatus
+from hotspare.model.corosync import Section
+from hotspare.model.errors import (
+    HotspareError,
+    InvariantError,
+    NotReachableError,
+    Problem,
+    RefusedError,
+    TimedOutError,
+    WorldError,
+)
+from hotspare.model.observed import NodeFacts
+from hotspare.model.spec import Spec
+from hotspare.model.step import AwaitMembers, Stage, Step
+from hotspare.plan import bootstrap, preflight, settled
+from hotspare.plan.layout import query
+from hotspare.ports import Nodes
+
+POLL_S = 1.0
+VERIFY_LIMIT_S = 240.0
+"""Fence devices 20 s, gateway 60 s, three agents one after the other up to 120 s; in practice half a minute."""
+NODES_TROUBLED_HINT = "nothing was changed; look at the nodes named and try again"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be made, and what is needed to plan it."""
+
+    spec: Spec
+    passwords: Mapping[str, str]
+    """SHA-256 of each node's fence password."""
+    agents: str
+    """Digest of the resource agents."""
+    written: Callable[[Section], str]
+    """The text of a corosync.conf."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A step that was carried out, for those who watch."""
+
+    step: Step
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The end of it. `missing` is what is not as it shall be; `untold` why nothing could be said at all."""
+
+    missing: tuple[str, ...]
+    untold: str = ""
+
+
+class Watcher:
+    """Who is told how an apply goes on. All of it may be left as it is."""
+
+    def stage(self, stage: Stage) -> None:
+        """A stage begins."""
+
+    def carried(self, carried: Carried) -> None:
+        """A step is done."""
+
+    def waiting(self, missing: tuple[str, ...]) -> None:
+        """What is still waited for."""
+
+
+async def plan(job: Job, nodes: Nodes) -> tuple[Stage, ...]:
+    """What `apply` would do now; nothing is changed.
+
+    Raises:
+        WorldError: every reason why nothing can be done.
+    """
+    facts = await observe(job.spec, nodes)
+    return bootstrap.plan(job.spec, facts, passwords=job.passwords, agents=job.agents, written=job.written)
+
+
+async def observe(spec: Spec, nodes: Nodes) -> Mapping[str, NodeFacts]:
+    """All nodes, looked at together.
+
+    Raises:
+        WorldError: nodes that could not be asked, and everything that is wrong on the others, at once.
+    """
+    answers = await asyncio.gather(*(_look(nodes, spec, name) for name in spec.nodes))
+    facts = {answer.name: answer for answer in answers if isinstance(answer, NodeFacts)}
+    problems = [answer for answer in answers if isinstance(answer, Problem)]
+    problems += preflight.problems(spec, facts)
+    if problems:
+        raise WorldError(problems, hint=NODES_TROUBLED_HINT)
+    return facts
+
+
+async def _look(nodes: Nodes, spec: Spec, name: str) -> NodeFacts | Problem:
+    try:
+        return await nodes.look(name, query(spec, name))
+    except (NotReachableError, TimedOutError, RefusedError) as error:
+        text = error.message.removeprefix(f"{name}: ")
+        return Problem(name, "", f"{text}; {error.hint}" if error.hint else text)
+
+
+async def apply(
+    job: Job, nodes: Nodes, stages: tuple[Stage, ...], watcher: Watcher, *, now: Callable[[], float]
+) -> None:
+    """The stages have been carried out; within one, nodes go in parallel.
+
+    Raises:
+        HotspareError: a step failed. What was done stays, and applying again goes on from there.
+    """
+    for stage in stages:
+        watcher.stage(stage)
+        by_node: dict[str, list[Step]] = {}
+        for step in stage.steps:
+            by_node.setdefault(step.node, []).append(step)
+        outcomes = await asyncio.gather(
+            *(_in_order(job, nodes, steps, watcher, now) for steps in by_node.values()), return_exceptions=True
+        )
+        failures = [outcome for outcome in outcomes if outcome is not None]
+        for failure in failures:
+            if not isinstance(failure, HotspareError):
+                raise failure
+        if failures:
+            _raise(tuple(failure for failure in failures if isinstance(failure, HotspareError)))
+
+
+def _raise(failures: tuple[HotspareError, ...]) -> None:
+    """One failure is raised as it is; several are told together."""
+    if len(failures) == 1:
+        raise failures[0]
+    problems = [Problem("", "", failure.message) for failure in failures]
+    raise WorldError(problems, hint=next((failure.hint for failure in failures if failure.hint), ""))
+
+
+async def _in_order(job: Job, nodes: Nodes, steps: list[Step], watcher: Watcher, now: Callable[[], float]) -> None:
+    for step in steps:
+        begun_s = now()
+        if isinstance(step, AwaitMembers):
+            await _await_members(job, nodes, step, watcher, now)
+        else:
+            await nodes.carry_out(step)
+        watcher.carried(Carried(step, now() - begun_s))
+
+
+async def _await_members(
+    job: Job, nodes: Nodes, step: AwaitMembers, watcher: Watcher, now: Callable[[], float]
+) -> None:
+    until_s = now() + step.limit_s
+    missing: tuple[str, ...] = ()
+    while now() < until_s:
+        try:
+            missing = settled.members_missing(step.members, await _status(job.spec, nodes))
+        except (NotReachableError, TimedOutError, RefusedError) as error:
+            missing = (error.message,)
+        if not missing:
+            return
+        watcher.waiting(missing)
+        await asyncio.sleep(POLL_S)
+    raise TimedOutError(
+        f"the nodes are not one cluster after {step.limit_s:.0f} s: {'; '.join(missing)}",
+        hint="is UDP 5405 open between the nodes on every ring? see `journalctl -u corosync -u pacemaker` there",
+    )
+
+
+async def verify(
+    job: Job, nodes: Nodes, watcher: Watcher, *, now: Callable[[], float], limit_s: float = VERIFY_LIMIT_S
+) -> Verified:
+    """Whether the cluster does what the file says, as soon as it does, at the latest after `limit_s`."""
+    until_s = now() + limit_s
+    verdict = Verified((), "it was not asked")
+    while True:
+        try:
+            verdict = Verified(settled.missing(job.spec, await _status(job.spec, nodes)))
+        except (NotReachableError, TimedOutError, RefusedError) as error:
+            verdict = Verified((), error.message)
+        if not verdict.missing and not verdict.untold:
+            return verdict
+        if now() >= until_s:
+            return verdict
+        watcher.waiting(verdict.missing or (verdict.untold,))
+        await asyncio.sleep(POLL_S)
+
+
+async def _status(spec: Spec, nodes: Nodes) -> ClusterStatus:
+    """The cluster as the first node tells it that can.
+
+    Raises:
+        NotReachableError, TimedOutError, RefusedError: none can; the last one's reason.
+    """
+    failure: HotspareError = InvariantError("a spec without nodes")
+    for name in spec.nodes:
+        try:
+            return await nodes.cluster(name)
+        except (NotReachableError, TimedOutError, RefusedError) as error:
+            failure = error
+    raise failure

@@ -1,0 +1,78 @@
+"""What was found on the nodes before anything is planned."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hotspare.model.cib import Element
+from hotspare.model.corosync import Section
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A program or file that a node has to have, and the package that brings it on Debian."""
+
+    path: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to look at on one node."""
+
+    needs: tuple[Need, ...]
+    users: tuple[str, ...]
+    units: tuple[str, ...]
+    files: tuple[str, ...]
+    directory: str
+    vips: tuple[tuple[str, str], ...]
+    """Addresses to ask for on the wire: address and interface."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileFact:
+    """A file on a node. `digest` is the SHA-256 of what it holds; `text` only where it is no secret."""
+
+    digest: str
+    mode: int
+    owner: int
+    size: int
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFact:
+    """A systemd unit on a node."""
+
+    known: bool
+    enabled: bool
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """One node, looked at once."""
+
+    name: str
+    absent: tuple[str, ...] = ()
+    """Paths and programs that were asked for and are not there."""
+    users: tuple[str, ...] = ()
+    """Users that were asked for and exist."""
+    units: Mapping[str, UnitFact] = field(default_factory=dict)
+    files: Mapping[str, FileFact] = field(default_factory=dict)
+    """By path; those that were asked for and exist, and all in the directory of fence secrets."""
+    agents: str | None = None
+    """Digest of the resource agents that are installed, as they are now."""
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """Each IP address of the node, and its interface."""
+    macs: tuple[str, ...] = ()
+    interfaces: tuple[str, ...] = ()
+    corosync: Section | None = None
+    """Its corosync.conf, where it has one that can be read."""
+    cmap: Mapping[str, str] | None = None
+    """What the running Corosync says of itself; None where it does not run."""
+    cib: Element | None = None
+    """The cluster's configuration; None where Pacemaker does not run or has none yet."""
+    answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Address that was asked for on the wire → MACs that answered."""
+    troubles: tuple[str, ...] = ()
+    """What could not be looked at, in words."""

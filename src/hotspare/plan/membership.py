@@ -1,0 +1,159 @@
+"""Corosync's part of a plan: the file that every node has to have, and what a running cluster can take."""
+
+from collections.abc import Iterator, Mapping
+
+from hotspare.model.corosync import Member, Section
+from hotspare.model.observed import NodeFacts
+from hotspare.model.spec import Spec
+
+FIXED = (("totem", "cluster_name"), ("totem", "transport"), ("totem", "crypto_cipher"), ("totem", "crypto_hash"))
+"""What a reload does not, or not safely, change. Source: corosync.conf(5), corosync-cfgtool(8)."""
+
+STOP_ALL = "stop the cluster on every node (systemctl stop pacemaker corosync), then apply again"
+
+
+def members(spec: Spec, confs: Mapping[str, Section]) -> tuple[Member, ...]:
+    """The nodes with their ids: a node keeps the id that any of the files gives it, a new one gets the lowest free.
+
+    Equal input gives equal ids, so that a plan that was cut is finished with the same ones.
+    """
+    known: dict[str, int] = {}
+    for conf in confs.values():
+        for found in read_members(conf):
+            known.setdefault(found.name, found.id)
+    taken = set(known.values())
+    ids: dict[str, int] = {}
+    for name in spec.nodes:
+        wanted = known.get(name, 0)
+        if wanted <= 0 or wanted in ids.values():
+            wanted = next(number for number in range(1, len(taken) + len(spec.nodes) + 2) if number not in taken)
+        taken.add(wanted)
+        ids[name] = wanted
+    return tuple(Member(name, ids[name], node.rings) for name, node in spec.nodes.items())
+
+
+def read_members(conf: Section) -> Iterator[Member]:
+    """The nodelist of a file; nodes without a name or a number are left out."""
+    for node in conf.first("nodelist").of("node"):
+        name, text = node.get("name") or node.get("ring0_addr"), node.get("nodeid") or ""
+        rings = [node.get(f"ring{number}_addr") for number in range(8)]
+        if name and text.isdigit():
+            yield Member(name, int(text), tuple(ring for ring in rings if ring))
+
+
+def desired(spec: Spec, nodes: tuple[Member, ...]) -> Section:
+    """The file that every node has to have."""
+    links = len(nodes[0].rings)
+    totem = Section(
+        "totem",
+        (
+            ("version", "2"),
+            ("cluster_name", spec.cluster.name),
+            ("transport", "knet"),
+            ("crypto_cipher", "aes256"),
+            ("crypto_hash", "sha256"),
+            ("token", str(spec.cluster.token_ms)),
+            # Corosync adds this for each node from the third on, 650 ms unless told; the file says what is meant.
+            ("token_coefficient", "0"),
+        ),
+        tuple(Section("interface", (("linknumber", str(number)),)) for number in range(links)),
+    )
+    quorum = [("provider", "corosync_votequorum")]
+    if len(nodes) == 2:
+        # One of two is quorate alone, but not before it has seen the other: a lone boot would be a split brain.
+        quorum += [("two_node", "1"), ("wait_for_all", "1")]
+    logging = (("to_syslog", "yes"), ("to_stderr", "no"), ("to_logfile", "no"), ("debug", "off"))
+    return Section(
+        "",
+        (),
+        (
+            totem,
+            Section("nodelist", (), tuple(_node(member) for member in nodes)),
+            Section("quorum", tuple(quorum)),
+            Section("logging", logging),
+        ),
+    )
+
+
+def _node(member: Member) -> Section:
+    rings = tuple((f"ring{number}_addr", address) for number, address in enumerate(member.rings))
+    return Section("node", (("name", member.name), ("nodeid", str(member.id)), *rings))
+
+
+def behind(conf: Section, cmap: Mapping[str, str]) -> tuple[str, ...]:
+    """Keys of a running Corosync that are not what the file says: it was not reloaded since.
+
+    Source: cmap_keys(7). Only keys are compared that a reload brings over as they are.
+    """
+    wanted = {f"totem.{key}": value for key, value in conf.first("totem").values}
+    for number, node in enumerate(conf.first("nodelist").of("node")):
+        wanted |= {f"nodelist.node.{number}.{key}": value for key, value in node.values}
+    wanted |= {f"quorum.{key}": value for key, value in conf.first("quorum").values}
+    differing = [key for key, value in wanted.items() if cmap.get(key) != value]
+    surplus = [key for key in cmap if key.startswith("nodelist.node.") and key not in wanted]
+    surplus += [key for key in ("quorum.two_node",) if cmap.get(key) == "1" and key not in wanted]
+    return tuple(sorted((*differing, *surplus)))
+
+
+def refusals(conf: Section, nodes: tuple[Member, ...], facts: NodeFacts, old: Section | None) -> Iterator[str]:
+    """What the file asks for and a running cluster cannot take, with the remedy."""
+    cmap = facts.cmap
+    if cmap is None:
+        return
+    for section, key in FIXED:
+        has, wanted = cmap.get(f"{section}.{key}", ""), conf.first(section).get(key) or ""
+        if has != wanted:
+            yield f"Corosync runs with {key} {has or '(none)'}, the file wants {wanted}; {STOP_ALL}"
+    if old is not None and old.first("quorum").first("device").values:
+        yield "a quorum device is configured, which the file cannot say and would lose; remove the device first"
+    yield from _other_members(nodes, cmap)
+    yield from _moved_rings(nodes, cmap, facts.name)
+
+
+def _other_members(nodes: tuple[Member, ...], cmap: Mapping[str, str]) -> Iterator[str]:
+    wanted_ids = {member.name: member.id for member in nodes}
+    for name, number in running_members(cmap):
+        if name in wanted_ids and number != wanted_ids[name]:
+            yield f"{name} runs as node {number}, other nodes know it as {wanted_ids[name]}; {STOP_ALL}"
+    for name in present(cmap):
+        if name not in wanted_ids:
+            yield (
+                f"{name} is a running member of the cluster and not in the file; run "
+                f"`systemctl disable --now pacemaker corosync` on it (or put it into the file), then apply again"
+            )
+
+
+def _moved_rings(nodes: tuple[Member, ...], cmap: Mapping[str, str], name: str) -> Iterator[str]:
+    """A node's own address on a link cannot move under a running Corosync; links may be added and taken away."""
+    own = next((member for member in nodes if member.name == name), None)
+    number = next((key.split(".")[2] for key, value in cmap.items() if _is_name(key) and value == name), None)
+    if own is None or number is None:
+        return
+    for ring, address in enumerate(own.rings):
+        has = cmap.get(f"nodelist.node.{number}.ring{ring}_addr")
+        if has is not None and has != address:
+            yield f"ring {ring} of {name} runs on {has}, the file wants {address}; {STOP_ALL}"
+
+
+def _is_name(key: str) -> bool:
+    return key.startswith("nodelist.node.") and key.endswith(".name")
+
+
+def running_members(cmap: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+    """Names and ids of the nodelist that a Corosync runs with."""
+    for key, name in cmap.items():
+        if _is_name(key):
+            text = cmap.get(key.removesuffix("name") + "nodeid", "")
+            if text.isdigit():
+                yield name, int(text)
+
+
+def present(cmap: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of the nodes that have joined. Source: cmap_keys(7), runtime.members."""
+    names = {number: name for name, number in running_members(cmap)}
+    joined = [
+        int(key.split(".")[2])
+        for key, value in cmap.items()
+        if key.startswith("runtime.members.") and key.endswith(".status") and value == "joined"
+    ]
+    return tuple(sorted(names[number] for number in joined if number in names))

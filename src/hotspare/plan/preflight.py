@@ -1,0 +1,71 @@
+"""What is wrong with the machines, said before anything is changed, and all of it at once."""
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+
+from hotspare.model.errors import Problem
+from hotspare.model.observed import NodeFacts
+from hotspare.model.spec import Spec
+from hotspare.plan.layout import AGENT_UNITS, query
+from hotspare.plan.reconcile import canonical
+
+
+def problems(spec: Spec, facts: Mapping[str, NodeFacts]) -> tuple[Problem, ...]:
+    """Every reason not to begin, node by node; nodes that could not be asked are not in `facts`."""
+    return tuple(_problems(spec, facts))
+
+
+def _problems(spec: Spec, facts: Mapping[str, NodeFacts]) -> Iterator[Problem]:
+    for name, node in facts.items():
+        yield from (Problem(name, "", text) for text in node.troubles)
+        yield from _absent(spec, node)
+        yield from _addresses(spec, node)
+        for unit in AGENT_UNITS:
+            has = node.units.get(unit)
+            if has and (has.enabled or has.active):
+                yield Problem(
+                    name, unit, f"systemd runs it, and the cluster would run it too; systemctl disable --now {unit}"
+                )
+    yield from _occupied(spec, facts)
+
+
+def _absent(spec: Spec, node: NodeFacts) -> Iterator[Problem]:
+    asked = query(spec, node.name)
+    remedies = {need.path: need.remedy for need in asked.needs}
+    for path in node.absent:
+        yield Problem(node.name, path, f"not there; {remedies.get(path, 'install it')}")
+    for user in asked.users:
+        if user not in node.users:
+            yield Problem(node.name, "neutron.user", f"there is no user {user}; the agents cannot run as it")
+
+
+def _addresses(spec: Spec, node: NodeFacts) -> Iterator[Problem]:
+    for number, ring in enumerate(spec.nodes[node.name].rings):
+        if ring not in node.addresses:
+            have = ", ".join(sorted(a for a in node.addresses if not ipaddress.ip_address(a).is_loopback))
+            yield Problem(
+                node.name, f"rings[{number}]", f"the node does not have {ring}; it has {have}. Correct one of the two"
+            )
+    for vip in spec.vips.values():
+        if vip.nic not in node.interfaces:
+            yield Problem(node.name, vip.nic, f"there is no such interface, and {vip.ip} shall be on it")
+
+
+def _occupied(spec: Spec, facts: Mapping[str, NodeFacts]) -> Iterator[Problem]:
+    """An address that somebody answers for who is not the cluster itself."""
+    resources = {
+        canonical(part).id for node in facts.values() if node.cib for part in node.cib.walk() if part.tag == "primitive"
+    }
+    ours = {mac for node in facts.values() for mac in node.macs}
+    for name, vip in spec.vips.items():
+        holders = [node.name for node in facts.values() if vip.ip in node.addresses]
+        if holders and name not in resources:
+            yield Problem(
+                holders[0], f"vips.{name}", f"{vip.ip} is on this node and not by the cluster; take it off the node"
+            )
+        strangers = {mac for node in facts.values() for mac in node.answers.get(vip.ip, ()) if mac not in ours}
+        if strangers:
+            macs = ", ".join(sorted(strangers))
+            yield Problem(
+                vip.nic, f"vips.{name}", f"{vip.ip} is in use by {macs}; free the address or choose another one"
+            )

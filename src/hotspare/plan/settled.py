@@ -1,0 +1,72 @@
+"""Whether the cluster does what the file says: the last part of `apply`, and what it waits for."""
+
+from collections.abc import Iterator
+
+from hotspare.model.cluster import ClusterStatus, Role
+from hotspare.model.spec import Spec
+from hotspare.plan.configuration import AGENTS
+
+
+def missing(spec: Spec, status: ClusterStatus) -> tuple[str, ...]:
+    """What is still to come, one sentence each; empty when all is as it shall be."""
+    return tuple(_missing(spec, status))
+
+
+def members_missing(members: tuple[str, ...], status: ClusterStatus) -> tuple[str, ...]:
+    """What is still to come before the cluster may be configured."""
+    return tuple(_members(members, status))
+
+
+def _missing(spec: Spec, status: ClusterStatus) -> Iterator[str]:
+    yield from _members(tuple(spec.nodes), status)
+    if status.maintenance:
+        yield "the cluster is in maintenance mode: it starts and stops nothing"
+    for name, node in spec.nodes.items():
+        if node.fence and not status.running_on(f"fence-{name}"):
+            yield f"fence-{name}: the fence device of {name} is not started"
+    for name in spec.vips:
+        if not status.running_on(name):
+            yield f"{name}: the address is on no node"
+    for name, gateway in spec.gateways.items():
+        yield from _gateway(name, gateway.nodes, status)
+    yield from _unwell(status)
+
+
+def _unwell(status: ClusterStatus) -> Iterator[str]:
+    for failure in status.failures:
+        reason = failure.reason or failure.exit_text
+        yield f"{failure.resource}: {failure.task} failed on {failure.node}: {reason}"
+    for resource in status.resources:
+        if resource.blocked:
+            yield f"{resource.id}: blocked; see `crm_resource --why --resource {resource.id}`"
+        if resource.target_role is Role.STOPPED:
+            yield f"{resource.id}: an operator has stopped it (target-role); crm resource start {resource.id}"
+        if resource.pending:
+            yield f"{resource.id}: {resource.pending.lower()}"
+
+
+def _members(members: tuple[str, ...], status: ClusterStatus) -> Iterator[str]:
+    if status.dc is None:
+        yield "the cluster has no controller (DC) yet"
+    elif not status.quorate:
+        yield "the cluster has no quorum"
+    for name in members:
+        node = status.node(name)
+        if node is None or not node.online or node.pending:
+            yield f"{name}: not online in the cluster"
+        elif node.unclean:
+            yield f"{name}: unclean, it has to be fenced"
+
+
+def _gateway(name: str, nodes: tuple[str, ...], status: ClusterStatus) -> Iterator[str]:
+    promoted = status.promoted_on(name)
+    if len(promoted) != 1:
+        yield f"{name}: promoted on {', '.join(promoted) or 'no node'}, has to be on one"
+    able = [node for node in nodes if node in status.online]
+    for node in able:
+        if node not in status.running_on(name):
+            yield f"{name}: not started on {node}"
+    for agent in AGENTS:
+        running = status.running_on(f"{name}-{agent}")
+        if running != promoted or not running:
+            yield f"{name}-{agent}: runs on {', '.join(running) or 'no node'}, belongs beside {name}"
