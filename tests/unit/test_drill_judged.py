@@ -276,3 +276,9 @@ def test_a_blip_after_the_takeover_adds_to_the_outage_but_not_to_its_end():
     assert len(one.gaps) == 2
     assert one.outage_s == pytest.approx(14.3, abs=0.1)
     assert one.back_s == pytest.approx(T0 + 14, abs=0.1)
+
+
+def test_where_the_agent_told_nothing_pacemaker_tells_the_promotion():
+    done = Event(T0 + 2.9, "net2", What.ACTION_ENDED, "neutron-gateway", "promote", "Result of promote operation: ok")
+    told = tuple(event for event in history().events if event.what is not What.AGENT_FINISHED)
+    assert judge(history(events=(*told, done)), {}).phases.lengths["promote"] == pytest.approx(0.4, abs=0.1)

@@ -42,10 +42,10 @@ def one_owner(history: History) -> Audit:
     speakers: dict[str, list[Sighting]] = {}
     for sighting in history.sightings:
         speakers.setdefault(sighting.address, []).append(sighting)
-    moves = sum(1 for event in history.events if event.what is What.AGENT_FINISHED and event.action == "promote")
-    findings = [
-        finding for address in sorted(speakers) for finding in two_owners(address, speakers[address], max(1, moves))
-    ]
+    promoted = [event for event in history.events if event.action == "promote" and event.subject == history.gateway]
+    told = (What.AGENT_FINISHED, What.ACTION_ENDED)
+    moves = max(1, *(sum(event.what is what for event in promoted) for what in told))
+    findings = [finding for address in sorted(speakers) for finding in two_owners(address, speakers[address], moves)]
     frames = sum(sighting.count for sighting in history.sightings)
     if findings:
         text = f"{len(findings)} times an address was spoken for by two nodes"

@@ -92,31 +92,26 @@ def _fenced(history: History, t0_s: float) -> type_found:
 
 def _stopped(history: History, t0_s: float) -> type_found:
     """The end of the gateway's demotion (or stop) on the node that had to let go."""
-    return _first(
-        (
-            event
-            for event in history.events
-            if event.what is What.AGENT_FINISHED
-            and event.host == history.node
-            and event.subject == history.gateway
-            and event.action in {"demote", "stop"}
-        ),
-        t0_s,
-    )
+    return _action(history, t0_s, frozenset({"demote", "stop"}), on_node=True)
 
 
 def _promoted(history: History, t0_s: float) -> type_found:
-    return _first(
-        (
-            event
-            for event in history.events
-            if event.what is What.AGENT_FINISHED
-            and event.host != history.node
-            and event.subject == history.gateway
-            and event.action == "promote"
-        ),
-        t0_s,
-    )
+    """The end of the gateway's promotion on any other node."""
+    return _action(history, t0_s, frozenset({"promote"}), on_node=False)
+
+
+def _action(history: History, t0_s: float, actions: frozenset[str], *, on_node: bool) -> type_found:
+    """The end of an action of the gateway, as its agent told it; where it told nothing, as Pacemaker did."""
+    done = [
+        event
+        for event in history.events
+        if event.subject == history.gateway
+        and event.action in actions
+        and (event.host == history.node) is on_node
+        and (event.what is What.AGENT_FINISHED or (event.what is What.ACTION_ENDED and event.text.endswith(": ok")))
+    ]
+    own = [event for event in done if event.what is What.AGENT_FINISHED]
+    return _first(own, t0_s) or _first(done, t0_s)
 
 
 def _agents_started(history: History, t0_s: float) -> type_found:
