@@ -4,12 +4,12 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from hotspare.lab import lock, machines, processes
+from hotspare.lab import lock, machines, namespace, processes
 from hotspare.lab.layout import Layout
 from lab_parts import HOTSPARE, Lab, run
 
@@ -59,32 +59,60 @@ def up() -> None:
     run([HOTSPARE, "lab", "up", "--bare", "--name", NAME], 0, 120)
 
 
-@pytest.mark.parametrize("after_s", [0.4, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.5, 1.8, 2.2, 2.8])
-@pytest.mark.usefixtures("clean")
-def test_a_killed_up_is_gone_after_down_whenever_it_was_killed(after_s):
-    before = links()
-    killed = subprocess.Popen(
+LAYOUT = Layout(NAME)
+POINTS: dict[str, Callable[[], bool]] = {
+    "locked": LAYOUT.lock.exists,
+    "switch": lambda: namespace.exists(LAYOUT.switch),
+    "keys": LAYOUT.ssh_config.exists,
+    "first disk": lambda: any(LAYOUT.disk(machine.name).exists() for machine in LAYOUT.machines),
+    "first cable": lambda: namespace.exists(LAYOUT.netns("ctl")),
+    "first boot": lambda: bool(processes.marked(NAME, "ctl")),
+    "BMCs begin": (LAYOUT.state_dir / "bmc.log").exists,
+    "last boot": lambda: all(processes.marked(NAME, machine.name) for machine in LAYOUT.machines),
+    "up": LAYOUT.up_json.exists,
+}
+
+
+def up_killed_when(reached: Callable[[], bool]) -> None:
+    """`lab up` ran until the point was reached and then was killed, without a chance to tidy up."""
+    upping = subprocess.Popen(
         [HOTSPARE, "lab", "up", "--bare", "--name", NAME], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    threading.Event().wait(after_s)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
+    pause = threading.Event()
+    while not reached() and upping.poll() is None:
+        pause.wait(0.002)
+    assert reached()
+    upping.send_signal(signal.SIGKILL)
+    upping.wait()
+
+
+@pytest.mark.usefixtures("clean")
+@pytest.mark.parametrize("point", POINTS)
+def test_a_killed_up_is_gone_after_down_whenever_it_was_killed(point):
+    before = links()
+    up_killed_when(POINTS[point])
     down()
     assert traces(NAME) == set()
     assert links() == before
 
 
 def test_a_killed_up_is_finished_by_the_next(clean):
-    killed = subprocess.Popen(
-        [HOTSPARE, "lab", "up", "--bare", "--name", NAME], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    threading.Event().wait(1.2)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
+    up_killed_when(POINTS["first boot"])
     up()
     assert all(machines.is_on(clean, machine) for machine in clean.machines)
     assert "is gone" in down()
     assert traces(NAME) == set()
+
+
+def test_who_may_not_make_a_lab_is_told_and_nothing_is_touched(clean):
+    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    refused = subprocess.run(
+        [*nobody, HOTSPARE, "lab", "up", "--name", NAME], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert refused.returncode == 1
+    assert "not root" in refused.stderr
+    assert "nothing was touched" in refused.stderr
+    assert traces(clean.name) == set()
 
 
 @pytest.mark.usefixtures("clean")

@@ -173,6 +173,7 @@ def spawn(argv: list[str], marks: Mapping[str, str], output: int) -> None:
             (os.POSIX_SPAWN_DUP2, output, 1),
             (os.POSIX_SPAWN_DUP2, output, 2),
         ]
+        argv = ["env", "--chdir=/", *argv]
         child = os.posix_spawnp(argv[0], argv, {"PATH": PATH, "LC_ALL": "C", **marks}, file_actions=actions)
     finally:
         os.close(null)

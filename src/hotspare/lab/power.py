@@ -52,7 +52,9 @@ def send(layout: Layout, machine: Machine, order: Order, *, attempts: int = 4) -
         RefusedError: the BMC did not carry it out or does not answer.
     """
     tool = ["ipmitool", "-I", "lanplus", "-H", machine.bmc, "-U", BMC_USER, "-f", str(layout.bmc_password)]
-    tool += ["-N", "1", "-R", str(attempts), "chassis", "power", order.value]
+    # An order is sent once, with time to be carried out: a cycle that is asked for twice would be two.
+    tool += ["-N", "1", "-R", str(attempts)] if order is Order.STATUS else ["-N", "40", "-R", "1"]
+    tool += ["chassis", "power", order.value]
     if not namespace.exists(layout.switch):
         raise RefusedError(f"lab {layout.name} is not up", code=1, hint=f"hotspare lab up --name {layout.name}")
     with namespace.entered(layout.switch):

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 import typer
@@ -148,6 +149,8 @@ def shell(command: Command = None, name: Name = DEFAULT_NAME) -> None:
         "HOTSPARE_FILE": str(layout.cluster_yaml),
         "OS_CLIENT_CONFIG_FILE": str(layout.clouds_yaml),
         "OS_CLOUD": "lab",
+        # So that `hotspare` is this one, from wherever it was started.
+        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
     }
     if not command:
         print(f"in the network of lab {name}; its files: {layout.state_dir}; leave with exit", file=sys.stderr)
