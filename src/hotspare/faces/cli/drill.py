@@ -6,21 +6,24 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.prompt import Confirm
 
-from hotspare import __version__, wiring_drill
+from hotspare import __version__
 from hotspare.codec import report_json
 from hotspare.faces.cli.app import EXIT_BAD_STATE, EXIT_CANNOT_TELL, app
-from hotspare.faces.report import page, plot, table
+from hotspare.faces.report import table
 from hotspare.model.answer import Answer
 from hotspare.model.drill import Fault, History
 from hotspare.model.report import Report
 from hotspare.plan.drill import judge
+
+if TYPE_CHECKING:
+    from hotspare.wiring_drill import Drill
 
 EXITS = {Answer.YES: 0, Answer.NO: EXIT_BAD_STATE, Answer.CANNOT_TELL: EXIT_CANNOT_TELL}
 WARNINGS = {
@@ -74,6 +77,8 @@ def _run(
     fault: Fault, node: str | None, file: Path, output: Path, gateway: str | None, *, as_json: bool, yes: bool
 ) -> None:
     talk = Console(stderr=True)
+    from hotspare import wiring_drill  # noqa: PLC0415 (SSH and OpenStack: seconds that no other verb waits for)
+
     wired = wiring_drill.drill(file, fault, node=node, gateway=gateway)
     if not yes:
         _ask(fault, node, talk)
@@ -96,7 +101,7 @@ def _ask(fault: Fault, node: str | None, talk: Console) -> None:
         raise typer.Exit(EXIT_BAD_STATE)
 
 
-async def _drilled(wired: wiring_drill.Drill, talk: Console) -> tuple[Report, History]:
+async def _drilled(wired: "Drill", talk: Console) -> tuple[Report, History]:
     """Run it; gives the judgement and the record."""
     with talk.status("beginning") as status:
         async with wired.opened(tell=_teller(status.update, talk)) as run:
@@ -107,6 +112,8 @@ async def _drilled(wired: wiring_drill.Drill, talk: Console) -> tuple[Report, Hi
 
 def _written(report: Report, history: History, output: Path) -> None:
     """The record, and the report in three forms."""
+    from hotspare.faces.report import page, plot  # noqa: PLC0415 (matplotlib: only where a picture is drawn)
+
     output.mkdir(parents=True, exist_ok=True)
     (output / "history.json").write_text(report_json.history(history))
     (output / "report.json").write_text(json.dumps(report_json.report(report), indent=2) + "\n")

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from hotspare import wiring_drill
 from hotspare.codec.report_json import stamp
 from hotspare.faces.cli.app import EXIT_BAD_STATE, EXIT_CANNOT_TELL, app
 from hotspare.faces.report import screen
@@ -27,6 +26,8 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
 ) -> None:
     """Quorum, fencing, nodes, who carries the gateway, agents, routers served: on one screen."""
+    from hotspare import wiring_drill  # noqa: PLC0415 (SSH and OpenStack: seconds that no other verb waits for)
+
     with Console(stderr=True).status("asking"):
         view = asyncio.run(wiring_drill.status(file))
     if as_json:
