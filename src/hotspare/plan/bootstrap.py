@@ -7,6 +7,7 @@ A plan without stages means that all is as the file wants it.
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 
+from hotspare.model.cib import OURS
 from hotspare.model.corosync import Member, Section
 from hotspare.model.errors import InvariantError, Problem, WorldError
 from hotspare.model.observed import FileFact, NodeFacts
@@ -63,7 +64,8 @@ def plan(
     if facts.keys() != spec.nodes.keys():
         raise InvariantError(f"planned with facts of {sorted(facts)} for {sorted(spec.nodes)}")
     confs = _confs(facts)
-    nodes = membership.members(spec, confs)
+    running = {number for node in facts.values() for _, number in membership.running_members(node.cmap or {})}
+    nodes = membership.members(spec, confs, running)
     conf = membership.desired(spec, nodes)
     _refuse(conf, nodes, facts, confs)
     stages = (
@@ -72,8 +74,8 @@ def plan(
         *(Stage(f"start {unit.removesuffix('.service')}", tuple(_units(unit, facts))) for unit in UNITS),
         Stage("configuration", tuple(_configuration(spec, facts))),
     )
-    started = any(isinstance(step, StartUnit | ReloadCorosync) for stage in stages for step in stage.steps)
-    if started or stages[-1].steps:
+    started = any(isinstance(step, StartUnit) for stage in stages for step in stage.steps)
+    if started or (stages[-1].steps and not _configured(facts)):
         awaiting = AwaitMembers(_speaker(facts), tuple(spec.nodes), MEMBERS_LIMIT_S)
         stages = (*stages[:-1], Stage("members", (awaiting,)), stages[-1])
     leftovers = Stage("leftovers", tuple(_leftovers(spec, facts)))
@@ -196,6 +198,12 @@ def _leftovers(spec: Spec, facts: Mapping[str, NodeFacts]) -> Iterator[Step]:
 def _speaker(facts: Mapping[str, NodeFacts]) -> str:
     """The node that is asked for what has to be done once: one whose Pacemaker runs, if there is one."""
     return min(facts, key=lambda name: (facts[name].cib is None, facts[name].cmap is None, name))
+
+
+def _configured(facts: Mapping[str, NodeFacts]) -> bool:
+    """Whether a cluster runs that was configured before: then all its nodes were members once."""
+    cib = facts[_speaker(facts)].cib
+    return cib is not None and any(part.id == OURS for part in cib.walk() if part.tag == "tag")
 
 
 def _reload(conf: Section, facts: Mapping[str, NodeFacts]) -> Iterator[Step]:

@@ -1,6 +1,6 @@
 """Corosync's part of a plan: the file that every node has to have, and what a running cluster can take."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from hotspare.model.corosync import Member, Section
 from hotspare.model.observed import NodeFacts
@@ -12,23 +12,22 @@ FIXED = (("totem", "cluster_name"), ("totem", "transport"), ("totem", "crypto_ci
 STOP_ALL = "stop the cluster on every node (systemctl stop pacemaker corosync), then apply again"
 
 
-def members(spec: Spec, confs: Mapping[str, Section]) -> tuple[Member, ...]:
+def members(spec: Spec, confs: Mapping[str, Section], in_use: Iterable[int] = ()) -> tuple[Member, ...]:
     """The nodes with their ids: a node keeps the id that any of the files gives it, a new one gets the lowest free.
 
-    Equal input gives equal ids, so that a plan that was cut is finished with the same ones.
+    `in_use` are ids that a running cluster has for others. Equal input gives equal ids, so that a plan that was cut is
+    finished with the same ones.
     """
-    known: dict[str, int] = {}
+    ids: dict[str, int] = {}
     for conf in confs.values():
         for found in read_members(conf):
-            known.setdefault(found.name, found.id)
-    taken = set(known.values())
-    ids: dict[str, int] = {}
+            if found.name in spec.nodes and found.id > 0 and found.id not in ids.values():
+                ids.setdefault(found.name, found.id)
+    taken = {*ids.values(), *in_use}
     for name in spec.nodes:
-        wanted = known.get(name, 0)
-        if wanted <= 0 or wanted in ids.values():
-            wanted = next(number for number in range(1, len(taken) + len(spec.nodes) + 2) if number not in taken)
-        taken.add(wanted)
-        ids[name] = wanted
+        if name not in ids:
+            ids[name] = next(number for number in range(1, len(taken) + 2) if number not in taken)
+            taken.add(ids[name])
     return tuple(Member(name, ids[name], node.rings) for name, node in spec.nodes.items())
 
 

@@ -50,7 +50,7 @@ def plan(file: File = FILE, as_json: Json = False, brief: Brief = False) -> None
 @app.command()
 def apply(file: File = FILE, as_json: Json = False) -> None:
     """Make the cluster as the file says, and wait until it works."""
-    talk = Console(stderr=True, highlight=False)
+    talk = Console(stderr=True, highlight=False, soft_wrap=True)
     read = wiring.read(file)
     _warn(read.spec, talk)
     stages, verified = asyncio.run(_applied(read, talk))
