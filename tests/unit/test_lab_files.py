@@ -49,6 +49,16 @@ def test_killing_what_is_not_there_is_no_error():
     processes.kill((child.pid,), timeout_s=5)
 
 
+def test_a_life_goes_on_until_its_process_ends():
+    with started("unittest", "net1") as child:
+        life = processes.Life(child.pid)
+        assert life.goes_on()
+        processes.kill((child.pid,), timeout_s=5)
+        assert not life.goes_on()
+        life.close()
+    assert not processes.Life(child.pid).goes_on()
+
+
 def test_we_and_our_parents_are_ourselves():
     assert {os.getpid(), os.getppid()} <= processes.ourselves()
 

@@ -14,7 +14,7 @@ import time
 from pyghmi.ipmi import bmc as pyghmi_bmc
 from pyghmi.ipmi.private import serversession, session
 
-from hotspare.lab import machines, namespace
+from hotspare.lab import machines, namespace, processes
 from hotspare.lab.layout import BMC_PORT, BMC_USER, Layout, Machine
 from hotspare.model.errors import HotspareError
 
@@ -34,6 +34,7 @@ class MachineBmc(pyghmi_bmc.Bmc):  # type: ignore[misc]
         super().__init__({BMC_USER: password}, port=BMC_PORT, address=machine.bmc)
         self._layout = layout
         self._machine = machine
+        self._life: processes.Life | None = None
 
     def get_power_state(self) -> str:
         return "on" if machines.is_on(self._layout, self._machine) else "off"
@@ -71,13 +72,24 @@ class MachineBmc(pyghmi_bmc.Bmc):  # type: ignore[misc]
         return 0
 
     def look(self) -> None:
-        """A machine that went off on its own is off for the network, too; one that asked for a reboot gets it."""
+        """A machine that went off on its own is off for the network, too; one that asked for a reboot gets it.
+
+        Once the machine's first process is found, a look at it is one system call; all of /proc is searched without it.
+        """
+        if self._life is not None:
+            if self._life.goes_on():
+                return
+            self._life.close()
+            self._life = None
         match machines.settle(self._layout, self._machine):
             case machines.Fate.DIED:
                 LOG.info("machine.died machine=%s", self._machine.name)
             case machines.Fate.REBOOTS:
                 LOG.info("machine.reboots machine=%s", self._machine.name)
                 self._do("on")
+            case machines.Fate.AS_ORDERED:
+                init = machines.init_pid(self._layout, self._machine)
+                self._life = processes.Life(init) if init is not None else None
 
 
 def _forget(closed: serversession.ServerSession) -> None:

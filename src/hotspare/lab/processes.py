@@ -94,6 +94,28 @@ def ourselves() -> frozenset[int]:
     return frozenset(line)
 
 
+class Life:
+    """One process to its end, whatever becomes of its number. Source: pidfd_open(2)."""
+
+    def __init__(self, pid: int) -> None:
+        try:
+            self._handle: int | None = os.pidfd_open(pid)
+        except ProcessLookupError:
+            self._handle = None
+
+    def goes_on(self) -> bool:
+        if self._handle is None:
+            return False
+        poll = select.poll()
+        poll.register(self._handle, select.POLLIN)
+        return not poll.poll(0)
+
+    def close(self) -> None:
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
 def kill(pids: Iterable[int], *, timeout_s: float) -> None:
     """All of them are dead: killed at once, then waited for. One that was not there is dead, too.
 
