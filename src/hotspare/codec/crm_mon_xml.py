@@ -116,11 +116,16 @@ def _resources(root: etree._Element) -> Iterator[Resource]:
             blocked=_true(found, "blocked"),
             managed=_true(found, "managed"),
             orphaned=_true(found, "orphaned"),
-            pending=found.get("pending"),
+            pending=found.get("pending") or _under_way(_text(found, "role")),
             nodes=tuple(_text(node, "name") for node in found.iterfind("node")),
             clone=_text(above["clone"], "id") if "clone" in above else None,
             group=_text(above["group"], "id").partition(":")[0] if "group" in above else None,
         )
+
+
+def _under_way(role: str) -> str | None:
+    """While an action runs, Pacemaker writes it in the role's place: Starting, Stopping, Promoting, Migrating."""
+    return role if role.endswith("ing") else None
 
 
 def _agent(text: str) -> str:

@@ -51,6 +51,7 @@ class Resource:
     agent: str
     """`ocf:hotspare:gateway`, `stonith:fence_ipmilan`, ..."""
     role: Role
+    """UNKNOWN while an action changes it; see `pending`."""
     target_role: Role | None
     """What an operator asked for (`crm resource stop`), None when nobody did."""
     active: bool
@@ -151,8 +152,9 @@ class ClusterStatus:
         return (found for found in self.resources if found.id == resource)
 
     def running_on(self, resource: str) -> tuple[str, ...]:
-        """Nodes where the resource is active, in any role."""
-        return tuple(sorted({node for found in self.instances(resource) if found.active for node in found.nodes}))
+        """Nodes where the resource is active, in any role; not where it is only on its way there or away."""
+        active = (found for found in self.instances(resource) if found.active and found.role is not Role.UNKNOWN)
+        return tuple(sorted({node for found in active for node in found.nodes}))
 
     def promoted_on(self, resource: str) -> tuple[str, ...]:
         """Nodes where the resource has the Promoted role: exactly one when all is well."""
