@@ -23,7 +23,7 @@ INOTIFY = 30
 """Inotify instances: five a machine (systemd three, dbus one, one in hand)."""
 INOTIFY_LIMIT = 1024
 
-SUPPORTED = {("debian", "12"), ("debian", "13")}
+SUPPORTED = {("debian", "12")}
 PACKAGES = {
     "ip": "iproute2",
     "ipmitool": "ipmitool",
