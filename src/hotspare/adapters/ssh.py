@@ -23,14 +23,15 @@ END_LIMIT_S = 2.0
 LOST = (asyncssh.ConnectionLost, asyncssh.ChannelOpenError, ConnectionError, BrokenPipeError)
 
 STREAMED = """\
-n=$1; shift; exec 3<&0
-head -c "$n" <&3 | "$@" 3<&- & command=$!
+n=$1; shift; input=$(head -c "$n"; echo .); exec 3<&0
+printf %s "${input%.}" | "$@" 3<&- & command=$!
 (while read -r _; do :; done <&3; kill "$command") 2>/dev/null & watch=$!
 wait "$command"; code=$?
 kill "$watch" 2>/dev/null
 exit "$code"
 """
-"""Gives the first $1 bytes to the command as its input, and ends the command when our end goes away. sshd passes no
+"""Gives the first $1 bytes (text) to the command as its input, then watches the rest of ours: the command ends when our
+end goes away. The input is whole before the watch begins, for both read the same pipe. sshd passes no
 signal on to root's commands ("session signalling requires privilege separation", OpenSSH 9.2 session.c)."""
 
 
