@@ -15,7 +15,7 @@ _NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012
 class Parameter:
     """One parameter. `kind` is `name`, `path`, `words`, or `choice` (then `choices` has the values)."""
 
-    __slots__ = ("choices", "default", "kind", "long", "name", "reloadable", "required", "short", "unique")
+    __slots__ = ("choices", "default", "kind", "long", "name", "required", "short", "unique")
 
     def __init__(
         self,
@@ -27,7 +27,6 @@ class Parameter:
         default: str = "",
         required: bool = False,
         unique: bool = False,
-        reloadable: bool = False,
         choices: tuple[str, ...] = (),
     ) -> None:
         self.name = name
@@ -37,7 +36,6 @@ class Parameter:
         self.default = default
         self.required = required
         self.unique = unique
-        self.reloadable = reloadable
         self.choices = choices
 
     def problem(self, value: str) -> str:

@@ -11,12 +11,9 @@ VERSION = "1.0"
 
 def _parameter(parameter: Parameter) -> str:
     flags = f'unique="{int(parameter.unique)}" required="{int(parameter.required)}"'
-    # OCF 1.1's word for "must be unique", beside OCF 1.0's; Pacemaker 2.1 reads either.
-    group = f' unique-group="{parameter.name}"' if parameter.unique else ""
-    reloadable = ' reloadable="1"' if parameter.reloadable else ""
     default = f" default={quoteattr(parameter.default)}" if parameter.default else ""
     return (
-        f"<parameter name={quoteattr(parameter.name)} {flags}{group}{reloadable}>\n"
+        f"<parameter name={quoteattr(parameter.name)} {flags}>\n"
         f'<longdesc lang="en">\n{escape(parameter.long)}\n</longdesc>\n'
         f'<shortdesc lang="en">{escape(parameter.short)}</shortdesc>\n'
         f'<content type="string"{default}/>\n'

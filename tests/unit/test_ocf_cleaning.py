@@ -1,0 +1,173 @@
+"""Cleaning as values: what is a router's, what is planned, when a node is silent."""
+
+from dataclasses import replace
+
+import pytest
+from hotspare_ocf.cleaning import may_forward, plan_cleaning, remains, strangers
+from hotspare_ocf.look import switch_of
+from hotspare_ocf.node import AgentProcess, Namespace, Node, Port, Resident, Switch, is_router_device, router_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+ROUTER = "c46ae2e4-0a3a-4f35-b7dc-9d3a4c4f3f0c"
+BRIDGE = "b0000000-0000-0000-0000-000000000000"
+
+ports = st.builds(
+    Port,
+    row=st.uuids().map(str),
+    name=st.uuids().map(lambda one: f"qr-{one}"[:14]),
+    is_live=st.booleans(),
+    in_root=st.booleans(),
+    has_device=st.booleans(),
+)
+namespaces = st.builds(
+    Namespace, name=st.uuids().map(lambda one: f"qrouter-{one}"), inode=st.one_of(st.none(), st.integers(1, 9))
+)
+residents = st.builds(
+    Resident,
+    pid=st.integers(2, 99_999),
+    start_ticks=st.integers(1),
+    program=st.sampled_from(["haproxy", "radvd", "keepalived", "sh"]),
+    inode=st.integers(1, 9),
+    namespace=st.one_of(st.none(), st.uuids().map(lambda one: f"qrouter-{one}")),
+)
+nodes = st.builds(
+    Node,
+    switch=st.one_of(st.none(), st.builds(Switch, bridge=st.just(BRIDGE), ports=st.lists(ports).map(tuple))),
+    switch_trouble=st.just(""),
+    namespaces=st.lists(namespaces).map(tuple),
+    residents=st.lists(residents).map(tuple),
+    files=st.lists(st.just("/var/lib/neutron/external/pids/x")).map(tuple),
+    agents=st.just(()),
+)
+CLEAN = Node(Switch(BRIDGE, ()), "", (), (), (), ())
+
+
+def carried_out(node: Node, *, steps: int) -> Node:
+    """The node after the first steps of its plan: parked, ended, namespaces gone, ports gone, files gone."""
+    plan = plan_cleaning(node)
+    switch = node.switch
+    if steps > 0 and switch:
+        switch = replace(switch, ports=tuple(replace(port, is_live=False) for port in switch.ports))
+    if steps > 1:
+        node = replace(node, residents=tuple(one for one in node.residents if one not in plan.end))
+    if steps > 2:
+        node = replace(node, namespaces=tuple(one for one in node.namespaces if one.name not in plan.namespaces))
+    if steps > 3 and switch:
+        switch = replace(
+            switch, ports=tuple(port for port in switch.ports if port.row not in {p.row for p in plan.delete})
+        )
+    if steps > 4:
+        node = replace(node, files=())
+    return replace(node, switch=switch)
+
+
+@given(nodes, st.integers(0, 4))
+def test_a_cleaning_cut_short_is_finished_by_the_next(node, steps):
+    half = carried_out(node, steps=steps)
+    done = carried_out(half, steps=5)
+    assert plan_cleaning(done).is_empty
+    assert remains(done) == ()
+    assert may_forward(done) is False
+
+
+@given(nodes)
+def test_nothing_forwards_once_ports_are_parked(node):
+    if node.switch:
+        assert may_forward(carried_out(node, steps=1)) is False
+
+
+@given(nodes)
+def test_a_clean_node_has_an_empty_plan_and_only_a_clean_node_has_no_remains(node):
+    plan = plan_cleaning(node)
+    assert bool(remains(node)) == bool(plan.delete or plan.end or plan.namespaces)
+
+
+def test_without_ovsdb_a_node_with_routers_cannot_be_told():
+    blind = replace(CLEAN, switch=None, switch_trouble="no answer")
+    assert may_forward(blind) is False
+    assert may_forward(replace(blind, namespaces=(Namespace(f"qrouter-{ROUTER}", 7),))) is None
+    assert may_forward(replace(blind, residents=(Resident(7, 1, "haproxy", 5, None),))) is None
+
+
+def test_rows_that_survived_a_reboot_are_leftovers_that_do_not_forward():
+    left = replace(CLEAN, switch=Switch(BRIDGE, (Port("p", "qr-0", is_live=True, in_root=True, has_device=True),)))
+    assert may_forward(left) is False
+    assert remains(left)
+
+
+def test_agents_that_the_cluster_did_not_start_are_strangers():
+    ours, other = (
+        AgentProcess(1, 1, "neutron-l3-agent", is_ours=True),
+        AgentProcess(2, 1, "neutron-l3-agent", is_ours=False),
+    )
+    assert strangers(replace(CLEAN, agents=(ours, other))) == (other,)
+
+
+@pytest.mark.parametrize(
+    "name", ["qr-c46ae2e4-0a", "qg-c46ae2e4-0a", "sg-c46ae2e4-0a", "rfp-c46ae2e4-0", "ha-c46ae2e4-0a"]
+)
+def test_routers_devices_are_known(name):
+    assert is_router_device(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["tapc46ae2e4-0a", "qvoc46ae2e4-0a", "vhuc46ae2e4-0a", "qr-mine", "qr-zzzzzzzz-zz", "int-br-public", "br-int", ""],
+)
+def test_others_devices_are_not(name):
+    assert not is_router_device(name)
+
+
+@pytest.mark.parametrize("name", [f"qdhcp-{ROUTER}", "qrouter-mine", "qrouter-", ROUTER, f"qrouter-{ROUTER}-old"])
+def test_others_namespaces_are_not_routers(name):
+    assert router_of(name) is None
+
+
+def row(name, *, tag=5, mode=None, trunks=(), ids=None):
+    uuid = f"row-{name}"
+    empty = ["set", []]
+    port = {
+        "_uuid": ["uuid", uuid],
+        "name": name,
+        "tag": tag if tag is not None else empty,
+        "vlan_mode": mode or empty,
+        "trunks": ["set", list(trunks)] if len(trunks) != 1 else trunks[0],
+    }
+    interface = {"name": name, "external_ids": ["map", list((ids or {}).items())], "ofport": 3}
+    return port, interface
+
+
+def seen(*rows):
+    tables = {
+        "Bridge": [{"_uuid": ["uuid", BRIDGE], "name": "br-int", "ports": ["set", [r[0]["_uuid"] for r in rows]]}],
+        "Port": [r[0] for r in rows],
+        "Interface": [r[1] for r in rows],
+    }
+    return {port.name: port for port in switch_of("br-int", tables, frozenset()).ports}
+
+
+@pytest.mark.parametrize(
+    ("tag", "mode", "trunks", "live"),
+    [
+        (5, None, (), True),
+        (None, None, (), True),
+        (4095, None, (), False),
+        (4095, "access", (), False),
+        (4095, "trunk", (4095,), False),
+        (4095, "trunk", (), True),
+        (4095, "trunk", (4095, 5), True),
+        (4095, "native-untagged", (), True),
+    ],
+)
+def test_only_the_dead_vlan_alone_is_silent(tag, mode, trunks, live):
+    (port,) = seen(row("qr-c46ae2e4-0a", tag=tag, mode=mode, trunks=trunks)).values()
+    assert port.is_live is live
+
+
+def test_ports_of_others_are_left_out():
+    mine = row("qr-c46ae2e4-0a", ids={"iface-id": "c46ae2e4-0a3a-4f35-b7dc-9d3a4c4f3f0c"})
+    kept = row("qg-c46ae2e4-0b", ids={"skip_cleanup": "true"})
+    others = row("qg-c46ae2e4-0c", ids={"iface-id": ROUTER})
+    assert set(seen(mine, kept, others, row("tapc46ae2e4-0d"))) == {"qr-c46ae2e4-0a"}
+    assert switch_of("br-int", {"Bridge": [], "Port": [], "Interface": []}, frozenset()) == Switch(None, ())
