@@ -135,8 +135,8 @@ ip netns exec {router.namespace} haproxy -f {STATE}/ns-metadata-proxy/{router.id
 cat > {STATE}/ra/{router.id}.radvd.conf <<END
 interface {router.qr} {{ AdvSendAdvert on; prefix 2001:db8:{router.index:x}::/64 {{ }}; }};
 END
-ip netns exec {router.namespace} radvd -C {STATE}/ra/{router.id}.radvd.conf -p
-{STATE}/external/pids/{router.id}.pid.radvd
+pids={STATE}/external/pids
+ip netns exec {router.namespace} radvd -C {STATE}/ra/{router.id}.radvd.conf -p $pids/{router.id}.pid.radvd
 """
         return script
 
