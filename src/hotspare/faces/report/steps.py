@@ -44,7 +44,7 @@ def action(step: Step) -> str:
     }[type(step)]
 
 
-def sentence(step: Step) -> str:
+def sentence(step: Step) -> str:  # noqa: PLR0911 (a table, one line a step)
     """What the step does, in a few words, without the node."""
     match step:
         case WriteFile(_, path, mode, content):
@@ -82,10 +82,11 @@ def _of(content: Text | Password | FreshKey | KeyOf) -> str:
 
 
 def _counted(changes: tuple[Change, ...]) -> str:
+    changes = tuple(change for change in changes if change.id != OURS)
     made = sum(change.before is None for change in changes)
     gone = sum(change.after is None for change in changes)
     counts = ((made, "new"), (len(changes) - made - gone, "changed"), (gone, "removed"))
-    return ", ".join(f"{count} {word}" for count, word in counts if count)
+    return ", ".join(f"{count} {word}" for count, word in counts if count) or "the list of what is hotspare's"
 
 
 def difference(step: Step) -> tuple[str, ...]:
