@@ -28,7 +28,7 @@ def status(lab: Lab) -> dict:
 @pytest.fixture(scope="module")
 def cluster(lab: Lab) -> Lab:
     """The lab with the cluster of its file, every router served."""
-    lab.hotspare("apply", "--yes", timeout_s=600)
+    lab.hotspare("apply", timeout_s=600)
     return lab
 
 

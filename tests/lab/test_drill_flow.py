@@ -113,7 +113,7 @@ def test_an_interrupt_in_the_middle_heals_and_leaves_no_probe(played):
     async def interrupted() -> None:
         drill, said = drilled(played, order(played))
         running = asyncio.create_task(drill.run())
-        while not any("after the poweroff" in text for text in said):  # noqa: ASYNC110 (what is said is a list, not an event)
+        while not any("after its poweroff" in text for text in said):  # noqa: ASYNC110 (what is said is a list, not an event)
             await asyncio.sleep(0.05)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):

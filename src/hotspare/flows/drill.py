@@ -219,7 +219,7 @@ class Drill:
             )
             there = len(recorder.addresses) - len(silent)
             self.tell(
-                f"{end_s - called_s:.0f} s after the {self.order.fault} of {self.node}: "
+                f"{self.node} after its {self.order.fault}: "
                 f"{there} of {len(recorder.addresses)} addresses answer steadily"
             )
             if silent or end_s - limits.clean_s < called_s:

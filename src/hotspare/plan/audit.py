@@ -202,7 +202,8 @@ def clean(history: History, seen: Observation) -> Audit:
         findings += leftovers(seen.nodes[node])
         doubts += [f"{node}: {reason}" for reason in seen.nodes[node].cannot_tell]
     answer = Answer.NO if findings else Answer.CANNOT_TELL if doubts else Answer.YES
-    text = f"{looked} nodes beside {carrier} looked at: " + (
+    where = f"{looked} of the gateway's nodes beside {carrier}" if looked else f"beside {carrier} no node is on"
+    text = f"{where}: " + (
         f"{len(findings)} leftovers" if findings else "no namespace, live port or process of a router"
     )
     return Audit("clean", seen.label, answer, text, (*findings, *doubts))

@@ -128,10 +128,11 @@ def _teller(update: Callable[[str], None], talk: Console) -> Callable[[str], Non
 
     def tell(text: str) -> None:
         nonlocal last
+        line = f"{time.monotonic() - began_s:6.1f} s  {escape(text)}"
         if talk.is_terminal:
-            update(escape(text))
+            update(line)
         elif text != last:
-            talk.print(f"{time.monotonic() - began_s:6.1f} s  {escape(text)}", highlight=False)
+            talk.print(line, highlight=False)
         last = text
 
     return tell
