@@ -136,13 +136,31 @@ def test_a_second_agent_on_the_node_is_refused(prepared):
     assert node.processes("/usr/local/bin/neutron-l3-agent")
 
 
+def test_a_stop_beside_a_strangers_agent_fails_and_stays_failed(prepared):
+    """The routers may be forwarded by the other agent now: nobody can say that this node is silent."""
+    node = prepared
+    assert agent(node, "start").code == 0
+    node.make_routers(1)
+    node.shell("setsid /usr/local/bin/neutron-l3-agent --config-file /etc/neutron/neutron.conf >/dev/null 2>&1 &")
+    node.wait(lambda: len(node.processes("/usr/local/bin/neutron-l3-agent")) > 1, within_s=5, until="the other runs")
+    for _ in range(2):
+        stopped = agent(node, "stop", timeout_s=20)
+        assert (stopped.code, "not started by the cluster" in stopped.reason) == (5, True)
+    assert len(node.namespaces()) == 1
+    node.run("pkill", "-KILL", "-f", "/usr/local/bin/neutron-l3-agent")
+    assert agent(node, "stop", timeout_s=20).code == 0
+    assert not node.namespaces()
+
+
 def test_alone_the_l3_agent_cleans_the_node_when_it_stops(prepared):
     node = prepared
     assert agent(node, "start").code == 0
     node.make_routers(3)
     node.run("kill", "-KILL", node.run("head", "-1", "/run/hotspare/neutron-agent-l3.pid").strip())
-    assert agent(node, "monitor").code == 7
+    monitored = agent(node, "monitor")
+    assert (monitored.code, "routers still forward" in monitored.reason) == (1, True)
     assert agent(node, "stop", timeout_s=20).code == 0
+    assert agent(node, "monitor").code == 7
     assert not node.namespaces()
     assert not node.processes("haproxy")
     assert not [name for name in node.ports() if name.startswith("q")]

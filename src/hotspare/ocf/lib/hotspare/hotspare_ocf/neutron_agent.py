@@ -26,7 +26,7 @@ no failure of an agent.
 
 _POLL_S = 0.1
 
-_GRACE_S = 3.0
+_GRACE_S = 1.5
 """Between TERM and KILL. Neutron's agents have nothing to hand over when they end; their helpers end with them."""
 
 
@@ -134,6 +134,13 @@ def start(call: Call, ready: Ready) -> int:
 
 def stop(call: Call) -> int:
     """Neither the agent nor any helper of its lives, and its identity is taken away."""
+    end(call)
+    forget(call)
+    return codes.SUCCESS
+
+
+def end(call: Call) -> None:
+    """Neither the agent nor any helper of its lives."""
     from hotspare_ocf import ending
 
     drop_in = identity.drop_in(call.instance)
@@ -149,12 +156,20 @@ def stop(call: Call) -> int:
             codes.ERR_GENERIC,
             f"{call['binary']}: KILL does not end pid {pids} (uninterruptible sleep?); the node has to be fenced",
         )
-    for path in (call["pid"], drop_in):
+
+
+def has_been_started(call: Call) -> bool:
+    """Whether a start gave this resource its identity, and no stop has taken that away since."""
+    return os.path.exists(identity.drop_in(call.instance))
+
+
+def forget(call: Call) -> None:
+    """Identity and pid file are gone: the last step of a stop, so that one which failed is known to the next."""
+    for path in (call["pid"], identity.drop_in(call.instance)):
         try:
             os.unlink(path)
         except FileNotFoundError:
             pass
-    return codes.SUCCESS
 
 
 def refuse_strangers(call: Call) -> None:

@@ -27,10 +27,33 @@ def start(call: Call) -> int:
 
 def stop(call: Call) -> int:
     """Neither agent nor helpers live; with a data plane of its own, this node is proven silent and clean."""
-    neutron_agent.stop(call)
-    if call["dataplane"] == "own" and not markers.promoted() and not _is_strangers(call):
+    neutron_agent.end(call)
+    # Routers beside a stranger's agent are ours only if we were started: then cleaning refuses, and says why.
+    if _owns_routers(call) and (neutron_agent.has_been_started(call) or not _is_strangers(call)):
         _clean(call)
+    neutron_agent.forget(call)
     return codes.SUCCESS
+
+
+def monitor(call: Call) -> int:
+    """As for every agent; but with a data plane of its own, a dead agent whose routers still forward is not stopped.
+
+    Pacemaker takes NOT_RUNNING for proof that nothing is here and may start the resource elsewhere without a stop.
+    """
+    code = neutron_agent.monitor(call)
+    if code != codes.NOT_RUNNING or not _owns_routers(call):
+        return code
+    from hotspare_ocf import cleaning, sweep
+
+    forwards = cleaning.may_forward(sweep.site(call).look())
+    if forwards is False or (not neutron_agent.has_been_started(call) and _is_strangers(call)):
+        return code
+    known = "its routers still forward" if forwards else "Open vSwitch does not tell whether its routers still forward"
+    raise OcfError(codes.ERR_GENERIC, f"{call['binary']} is dead, but {known}: a stop has to clean this node")
+
+
+def _owns_routers(call: Call) -> bool:
+    return call["dataplane"] == "own" and not markers.promoted()
 
 
 def _check_data_plane(call: Call) -> None:
@@ -98,7 +121,7 @@ AGENT = Agent(
     actions=(
         Action("start", start, timeout_s=60),
         Action("stop", stop, timeout_s=60),
-        Action("monitor", neutron_agent.monitor, timeout_s=20, interval_s=10),
+        Action("monitor", monitor, timeout_s=20, interval_s=10),
         Action("validate-all", neutron_agent.validate, timeout_s=10),
     ),
 )  # fmt: skip
