@@ -12,6 +12,7 @@ from hotspare.lab.layout import MACHINE_MARK, MARK
 from hotspare.model.errors import TimedOutError
 
 _PROC = Path("/proc")
+_LOOK_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,15 @@ def kill(pids: Iterable[int], *, timeout_s: float) -> None:
     finally:
         for handle in handles:
             os.close(handle)
+
+
+def wait_until_reaped(pids: Iterable[int], *, timeout_s: float) -> None:
+    """No dead one is listed any more, or the time is over: how soon orphans are reaped is up to this machine's init."""
+    left = set(pids)
+    deadline = time.monotonic() + timeout_s
+    while left and time.monotonic() < deadline:
+        left = {pid for pid in left if (_PROC / str(pid)).exists() and _look(pid) is None}
+        time.sleep(_LOOK_S if left else 0)
 
 
 def _wait_for_end(handles: dict[int, int], timeout_s: float) -> None:

@@ -16,6 +16,7 @@ from hotspare.model.errors import TimedOutError
 
 _ROUNDS_MAX = 10
 _DEATH_TIMEOUT_S = 60.0
+_REAP_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +53,18 @@ def take_down(layout: Layout) -> Removed:
     network.forget_netns_mount()
     for directory in (STATE_ROOT, STATE_ROOT.parent, Path("/run/systemd/nspawn")):
         _remove_if_empty(directory)
-    return Removed(killed, names, mounts, tuple(files))
+    processes.wait_until_reaped(killed, timeout_s=_REAP_TIMEOUT_S)
+    return Removed(len(killed), names, mounts, tuple(files))
 
 
-def _kill_all(layout: Layout) -> int:
-    """No process of the lab lives, but for us and our ancestors. How many were killed.
+def _kill_all(layout: Layout) -> frozenset[int]:
+    """No process of the lab lives, but for us and our ancestors. Which were killed.
 
     In rounds, because a process may start another while we look; the machines' first ones go first, and with each all
     that runs in it.
     """
     spared = processes.ourselves()
-    killed = 0
+    killed: set[int] = set()
     for _ in range(_ROUNDS_MAX):
         marked = processes.marked(layout.name)
         inits = [init for process in marked if (init := processes.init_of(process.pid)) is not None]
@@ -70,9 +72,9 @@ def _kill_all(layout: Layout) -> int:
         pids = {process.pid for process in (*marked, *processes.inside(inodes))} | set(inits)
         pids -= spared
         if not pids:
-            return killed
+            return frozenset(killed)
         processes.kill(sorted(pids), timeout_s=_DEATH_TIMEOUT_S)
-        killed += len(pids)
+        killed |= pids
     raise TimedOutError(f"processes of lab {layout.name} keep starting others", hint="run it again")
 
 
