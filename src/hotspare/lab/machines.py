@@ -204,6 +204,8 @@ def power_off(layout: Layout, machine: Machine) -> None:
         TimedOutError: the kernel still holds a process of it.
     """
     with _sole_order(layout, machine):
+        # Dark before dead: the kernel closes a killed process's connections, and a machine without current does not.
+        network.darken(layout, machine)
         init = init_pid(layout, machine)
         if init is not None:
             # The kernel ends all processes of a PID namespace with its first one, and that one last.

@@ -173,6 +173,18 @@ def _bring_end(layout: Layout, machine: Machine, nic: Nic, switch: IPRoute, insi
         switch.link("set", index=_index(switch, parked_name), net_ns_fd=target, ifname=nic.interface)
 
 
+def darken(layout: Layout, machine: Machine) -> None:
+    """No frame leaves the machine any more: all its ends are down."""
+    netns = layout.netns(machine.name)
+    if not namespace.exists(netns):
+        return
+    with _links(netns) as inside:
+        for nic in machine.nics:
+            index = _index(inside, nic.interface)
+            if index is not None:
+                inside.link("set", index=index, state="down")
+
+
 def unplug(layout: Layout, machine: Machine) -> None:
     """The machine's ends are parked, down, and its namespace is a new and empty one."""
     netns = layout.netns(machine.name)
