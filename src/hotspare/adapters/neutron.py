@@ -6,6 +6,7 @@ here is made with `raise_exc=True` on the plain adapter.
 
 import asyncio
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -26,6 +27,9 @@ CALL_LIMIT_S = 40.0
 """Authentication, discovery and several requests make one call of ours; each of them has `API_LIMIT_S`."""
 
 T = TypeVar("T")
+
+for library in ("keystoneauth", "openstack"):
+    logging.getLogger(library).addHandler(logging.NullHandler())  # what they warn of comes back as an error of ours
 
 
 class NeutronApi:

@@ -26,6 +26,7 @@ def report(judged: Report) -> dict[str, Any]:
         "drill": str(judged.fault),
         "gateway": judged.gateway,
         "node": judged.node,
+        "carrier_before": judged.carrier_before,
         "carrier": judged.carrier,
         "began": stamp(judged.began_s),
         "t0": stamp(judged.t0_s),

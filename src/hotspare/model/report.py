@@ -127,6 +127,7 @@ class Report:
     fault: Fault
     gateway: str
     node: str
+    carrier_before: str | None
     carrier: str | None
     """Where the gateway was afterwards."""
     began_s: float

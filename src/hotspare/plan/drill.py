@@ -65,14 +65,14 @@ def judge(history: History, versions: Mapping[str, str]) -> Report:
     lost_routers = {one.router_id for one in gone}
     back = Answer.NO if gone or history.recovered_s is None else Answer.YES
     verdict = together([back, *(audit.answer for audit in judged), *([Answer.CANNOT_TELL] if unsure else [])])
-    seen = history.observation("recovered")
     return Report(
         verdict=verdict,
         why=_why(history, gone, judged, unsure),
         fault=history.fault,
         gateway=history.gateway,
         node=history.node,
-        carrier=seen.cluster.carrier if seen and seen.cluster else None,
+        carrier_before=_carrier(history, "before"),
+        carrier=_carrier(history, "recovered"),
         began_s=history.began_s,
         t0_s=way.t0_s,
         routers_total=len(history.routers),
@@ -88,6 +88,11 @@ def judge(history: History, versions: Mapping[str, str]) -> Report:
         clock_error_s=history.clock_error_s,
         versions=versions,
     )
+
+
+def _carrier(history: History, label: str) -> str | None:
+    seen = history.observation(label)
+    return seen.cluster.carrier if seen and seen.cluster else None
 
 
 def _why(history: History, gone: Sequence[Outage], judged: Sequence[Audit], unsure: Sequence[str]) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ STYLE: dict[str, Any] = {
     "xtick.color": MUTED,
     "ytick.color": INK,
 }
+PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
 ROW_INCH = 0.2
 WIDTH_INCH = 10.0
 LEAD_SHARE = 0.04
@@ -120,7 +121,7 @@ def _outages(lane: Axes, report: Report, rows: Sequence[Outage], end_s: float) -
             ended_s = end_s * 1.08 if gap.ended_s is None else gap.ended_s - report.t0_s
             lane.barh(place, ended_s - begun_s, left=begun_s, height=0.66, color=BAR, alpha=0.85)
         at_s = _end(one, report)
-        lane.text(at_s + end_s * 0.008, place, seconds(one.outage_s), va="center", size=7.5, color=MUTED)
+        lane.text(at_s + end_s * 0.008, place, seconds(one.outage_s), va="center", size=7.5, color=MUTED, bbox=PAPER)
     for mark in report.phases.marks:
         lane.axvline(mark.after_s, color=PHASES[mark.name], linewidth=1.0, linestyle=(0, (3, 3)), zorder=0)
     lane.axvline(0, color=INK, linewidth=1.0, zorder=0)

@@ -20,7 +20,11 @@ def phase(value: float | None) -> str:
 
 def headline(report: Report) -> str:
     """What happened, in one line, verdict first."""
-    moved = f"{report.carrier} took over" if report.carrier not in {None, report.node} else "nobody took over"
+    moved = f"{report.carrier} took over"
+    if report.carrier in {None, report.node}:
+        moved = "nobody took over"
+    elif report.carrier == report.carrier_before:
+        moved = f"{report.carrier} went on carrying"
     return (
         f"{str(report.verdict).upper()}: {report.node} {FAULTS[report.fault]}, {moved}: "
         f"{report.routers_back} of {report.routers_total} routers back"
