@@ -1,0 +1,63 @@
+"""From the operator's file and words to a drill: all that is missing is said at once, with what to do."""
+
+import pytest
+
+from hotspare import wiring_drill
+from hotspare.model.drill import Fault, Place
+from hotspare.model.errors import SpecError
+
+FILE = """
+cluster: {{name: edge}}
+nodes:
+  net1: {{rings: [172.16.1.122]{fence1}}}
+  net2: {{rings: [172.16.1.123]{fence2}}}
+{fencing}
+neutron: {{cloud: lab}}
+gateways:
+  neutron-gateway: {{nodes: [net1, net2]}}
+{drill}
+"""
+FENCE = ", fence: {{agent: fence_ipmilan, ip: 10.0.9.{number}, username: admin, password_file: bmc}}"
+DRILL = """drill:
+  prober: ext
+  inside: [{host: cmp1, netns: vm01}]
+  witnesses: [{node: net1, host: local, netns: sw, interface: net1-public}, {node: net2, host: net2, interface: eth3}]
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    (tmp_path / "bmc").write_text("secret\n")
+    (tmp_path / "bmc").chmod(0o600)
+
+    def written(*, drill: str = DRILL, fenced: bool = True):
+        path = tmp_path / "cluster.yaml"
+        fences = [FENCE.format(number=number) if fenced else "" for number in (1, 2)]
+        fencing = "" if fenced else "fencing: none"
+        path.write_text(FILE.format(drill=drill, fence1=fences[0], fence2=fences[1], fencing=fencing))
+        return path
+
+    return written
+
+
+def test_a_whole_file_gives_a_whole_order(file):
+    order = wiring_drill.drill(file(), Fault.STANDBY, node="net2", gateway=None).order
+    assert (order.gateway, order.node, order.gateway_nodes) == ("neutron-gateway", "net2", ("net1", "net2"))
+    assert order.inside == (Place("cmp1", "vm01"),)
+    assert [cable.direction for cable in order.witnesses] == ["in", "out"]
+    assert order.agents == ("neutron-gateway-ovs", "neutron-gateway-l3", "neutron-gateway-metadata")
+    assert order.interval_s <= 1 / 20
+
+
+def test_all_that_is_missing_is_said_at_once(file):
+    with pytest.raises(SpecError) as told:
+        wiring_drill.drill(file(drill="", fenced=False), Fault.POWEROFF, node="net9", gateway="other")
+    words = str(told.value)
+    assert all(part in words for part in ("prober", "net9", "other"))
+
+
+def test_power_cannot_be_cut_without_a_fence_device(file):
+    with pytest.raises(SpecError, match="drill standby"):
+        wiring_drill.drill(file(fenced=False), Fault.POWEROFF, node="net2", gateway=None)
+    assert wiring_drill.drill(file(fenced=False), Fault.STANDBY, node="net2", gateway=None).order.node == "net2"
+    assert wiring_drill.drill(file(), Fault.POWEROFF, node="net1", gateway=None).order.node == "net1"
