@@ -11,6 +11,7 @@ from hotspare.model.errors import Problem, SpecError
 
 DEFAULT_NAME = "lab"
 STATE_ROOT = Path("/var/lib/hotspare/lab")
+NETNS_PREFIX = "hs-"
 BMC_USER = "admin"
 BMC_PORT = 623
 VIP = IPv4Interface("172.16.1.100/24")
@@ -186,10 +187,10 @@ class Layout:
     @property
     def switch(self) -> str:
         """The network namespace of the bridges, the BMCs and the operator."""
-        return f"hs-{self.name}"
+        return f"{NETNS_PREFIX}{self.name}"
 
     def netns(self, machine: str) -> str:
-        return f"hs-{self.name}-{machine}"
+        return f"{NETNS_PREFIX}{self.name}-{machine}"
 
     @property
     def namespaces(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from pyroute2 import IPRoute
 
 from hotspare.lab import namespace
 from hotspare.lab.command import run
-from hotspare.lab.layout import NETWORK, NETWORKS, STATE_ROOT, Layout, Machine, Nic
+from hotspare.lab.layout import NETNS_PREFIX, NETWORK, NETWORKS, STATE_ROOT, Layout, Machine, Nic
 from hotspare.model.errors import RefusedError
 
 _SIOCETHTOOL = 0x8946
@@ -84,12 +84,13 @@ def _remember_netns_mount() -> None:
 
 
 def forget_netns_mount() -> None:
-    """/run/netns is as it was before the first lab, unless somebody has namespaces there."""
+    """/run/netns is as it was before the first lab, where this was the last one. Somebody else's namespaces keep it."""
     if not _NETNS_MOUNT_MARK.exists():
         return
-    if namespace.NAMED.is_dir() and any(namespace.NAMED.iterdir()):
+    left = [path.name for path in namespace.NAMED.iterdir()] if namespace.NAMED.is_dir() else []
+    if any(name.startswith(NETNS_PREFIX) for name in left):
         return
-    if os.path.ismount(namespace.NAMED):
+    if not left and os.path.ismount(namespace.NAMED):
         run(("umount", str(namespace.NAMED)), timeout_s=10)
     _NETNS_MOUNT_MARK.unlink(missing_ok=True)
 
