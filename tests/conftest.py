@@ -2,6 +2,7 @@
 
 HOTSPARE_TEST_LAB names the whole one (default `test`), HOTSPARE_TEST_ROUTERS says how many routers it has. A lab of
 that name that is up before is used as it is and left up: bring it up by hand once, and tests start at once.
+HOTSPARE_TEST_BARE_LAB names the bare one (default `testbare`).
 """
 
 import os
@@ -35,4 +36,4 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def bare_lab() -> Iterator[Lab]:
-    yield from _lab("testbare", "--bare", timeout_s=600)
+    yield from _lab(os.environ.get("HOTSPARE_TEST_BARE_LAB", "testbare"), "--bare", timeout_s=600)
