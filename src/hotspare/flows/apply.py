@@ -25,6 +25,9 @@ from hotspare.ports import Nodes
 POLL_S = 1.0
 VERIFY_LIMIT_S = 240.0
 """Fence devices 20 s, gateway 60 s, three agents one after the other up to 120 s; in practice half a minute."""
+STILL_S = 30.0
+"""After so long with nothing under way and the same things missing, nobody is about to bring them."""
+
 NODES_TROUBLED_HINT = "nothing was changed; look at the nodes named and try again"
 
 
@@ -168,19 +171,26 @@ async def _await_members(
 async def verify(
     job: Job, nodes: Nodes, watcher: Watcher, *, now: Callable[[], float], limit_s: float = VERIFY_LIMIT_S
 ) -> Verified:
-    """Whether the cluster does what the file says, as soon as it does, at the latest after `limit_s`."""
+    """Whether the cluster does what the file says, as soon as that can be said, at the latest after `limit_s`."""
     until_s = now() + limit_s
-    verdict = Verified((), "it was not asked")
+    missing: tuple[str, ...] = ()
+    still_since_s = now()
     while True:
         try:
-            verdict = Verified(settled.missing(job.spec, await _status(job.spec, nodes)))
+            status = await _status(job.spec, nodes)
         except (NotReachableError, TimedOutError, RefusedError) as error:
+            missing, still_since_s = (), now()
             verdict = Verified((), error.message)
-        if not verdict.missing and not verdict.untold:
+        else:
+            before, missing = missing, settled.missing(job.spec, status)
+            verdict = Verified(missing)
+            if not missing:
+                return verdict
+            if missing != before or not status.settled:
+                still_since_s = now()
+        if now() >= until_s or now() >= still_since_s + STILL_S:
             return verdict
-        if now() >= until_s:
-            return verdict
-        watcher.waiting(verdict.missing or (verdict.untold,))
+        watcher.waiting(missing or (verdict.untold,))
         await asyncio.sleep(POLL_S)
 
 

@@ -7,12 +7,12 @@ Stand-alone, standard library only. Source: crm_verify(8), crm_diff(8), cibadmin
 """
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
+from pathlib import Path
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TRIES_MAX = 20
@@ -27,12 +27,12 @@ def command(*argv: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
     )  # fmt: skip
 
 
-def read(text: str) -> "ElementTree.Element":
-    parser = ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True))
-    return ElementTree.fromstring(text, parser)
+def read(text: str) -> "ET.Element":
+    parser = ET.XMLParser(target=ET.TreeBuilder(insert_comments=True))  # noqa: S314 (Pacemaker's own words)
+    return ET.fromstring(text, parser)  # noqa: S314
 
 
-def version(cib: "ElementTree.Element") -> "tuple[int, int]":
+def version(cib: "ET.Element") -> "tuple[int, int]":
     return int(cib.get("admin_epoch", "0")), int(cib.get("epoch", "0"))
 
 
@@ -41,7 +41,7 @@ def refuse(text: str) -> None:
     sys.exit(1)
 
 
-def attempt(before: "ElementTree.Element", after: "ElementTree.Element", where: str) -> bool:
+def attempt(before: "ET.Element", configuration: "ET.Element", where: Path) -> bool:
     """True when loaded, False when only the status moved on meanwhile and another try may do."""
     live_text = command("cibadmin", "--query").stdout
     live = read(live_text)
@@ -51,19 +51,17 @@ def attempt(before: "ElementTree.Element", after: "ElementTree.Element", where: 
     # The status is Pacemaker's own and moves all the time; only the configuration is ours to change.
     position = [child.tag for child in live].index("configuration")
     live.remove(live[position])
-    live.insert(position, after.find("configuration"))
+    live.insert(position, configuration)
     # Patches carry the versions of both sides; the new one has to be the newer.
     live.set("epoch", str(version(before)[1] + 1))
     live.set("num_updates", "0")
-    old, new = os.path.join(where, "old.xml"), os.path.join(where, "new.xml")
-    with open(old, "w") as file:
-        file.write(live_text)
-    with open(new, "w") as file:
-        file.write(ElementTree.tostring(live, encoding="unicode"))
-    verified = command("crm_verify", "--xml-file", new, "-V")
+    old, new = where / "old.xml", where / "new.xml"
+    old.write_text(live_text)
+    new.write_text(ET.tostring(live, encoding="unicode"))
+    verified = command("crm_verify", "--xml-file", str(new), "-V")
     if verified.returncode != 0:
         refuse("crm_verify refuses the new configuration: " + (verified.stderr or verified.stdout))
-    difference = command("crm_diff", "--original", old, "--new", new)
+    difference = command("crm_diff", "--original", str(old), "--new", str(new))
     if not difference.stdout.strip():
         return True
     patched = command("cibadmin", "--patch", "--xml-pipe", "--sync-call", stdin=difference.stdout)
@@ -77,13 +75,16 @@ def attempt(before: "ElementTree.Element", after: "ElementTree.Element", where: 
 
 def main() -> None:
     told = json.load(sys.stdin)
-    before, after = read(told["before"]), read(told["after"])
+    before, configuration = read(told["before"]), read(told["after"]).find("configuration")
+    if configuration is None:
+        refuse("there is no configuration in the new CIB")
+        return
     with tempfile.TemporaryDirectory(prefix="hotspare-") as where:
         for _try in range(TRIES_MAX):
-            if attempt(before, after, where):
+            if attempt(before, configuration, Path(where)):
                 return
             time.sleep(0.1)
-    refuse("the cluster's status moved on during each of %d tries" % TRIES_MAX)
+    refuse(f"the cluster's status moved on during each of {TRIES_MAX} tries")
 
 
 if __name__ == "__main__":

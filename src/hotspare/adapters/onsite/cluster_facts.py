@@ -14,6 +14,8 @@ import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
+from typing import Any
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ASK_LIMIT_S = 10.0
@@ -47,9 +49,9 @@ def persistent(*argv: str) -> "tuple[int, str]":
         time.sleep(0.3)
 
 
-def file_fact(path: str) -> "dict[str, object] | None":
+def file_fact(path: str) -> "dict[str, Any] | None":
     try:
-        with open(path, "rb") as file:
+        with Path(path).open("rb") as file:
             about = os.fstat(file.fileno())
             content = file.read()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -65,8 +67,8 @@ def file_fact(path: str) -> "dict[str, object] | None":
 
 
 def files(paths: "list[str]", directory: str) -> "dict[str, object]":
-    if os.path.isdir(directory):
-        paths = paths + [os.path.join(directory, name) for name in sorted(os.listdir(directory))]
+    if Path(directory).is_dir():
+        paths = paths + [str(path) for path in sorted(Path(directory).iterdir())]
     facts = {path: file_fact(path) for path in paths}
     return {path: fact for path, fact in facts.items() if fact is not None}
 
@@ -74,16 +76,15 @@ def files(paths: "list[str]", directory: str) -> "dict[str, object]":
 def agents() -> "str | None":
     """A digest of the installed agents as they are; the same formula as where they come from."""
     try:
-        with open(MANIFEST) as file:
-            paths = json.load(file)
+        paths = json.loads(Path(MANIFEST).read_text())
     except (OSError, ValueError):
         return None
     lines = []
     for path in sorted(paths):
-        fact = file_fact(os.path.join("/usr/lib/ocf", path))
+        fact = file_fact(f"/usr/lib/ocf/{path}")
         if fact is None:
             return None
-        lines.append("%s %o %s\n" % (path, fact["mode"], fact["digest"]))
+        lines.append("{} {:o} {}\n".format(path, fact["mode"], fact["digest"]))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -155,7 +156,7 @@ def main() -> None:
         try:
             answers[address] = answers_ping(address, nic) if ":" in address else answers_arp(address, nic, macs[nic])
         except OSError as error:
-            troubles.append("cannot tell whether %s is in use: %s" % (address, error))
+            troubles.append(f"cannot tell whether {address} is in use: {error}")
     units = {name: unit(name) for name in query["units"]}
     cmap = cib = None
     if units.get("corosync.service", {}).get("active"):
@@ -173,7 +174,7 @@ def main() -> None:
         "absent": [
             path
             for path in query["needs"]
-            if not (os.path.exists(path) if path.startswith("/") else shutil.which(path, path=PATH))
+            if not (Path(path).exists() if path.startswith("/") else shutil.which(path, path=PATH))
         ],
         "users": [user for user in query["users"] if user in users],
         "units": units,

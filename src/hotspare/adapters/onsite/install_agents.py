@@ -7,14 +7,15 @@ import os
 import shutil
 import sys
 import tarfile
+from pathlib import Path
 
-ROOT = "/usr/lib/ocf"
-MANIFEST = os.path.join(ROOT, "lib/hotspare/manifest.json")
+ROOT = Path("/usr/lib/ocf")
+MANIFEST = ROOT / "lib/hotspare/manifest.json"
 
 
-def replace(path: str, content: bytes, mode: int) -> None:
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    fresh = os.path.join(os.path.dirname(path), ".%s.hotspare" % os.path.basename(path))
+def replace(path: Path, content: bytes, mode: int) -> None:
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.hotspare")
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(fd, "wb") as file:
         os.fchown(fd, 0, 0)
@@ -22,13 +23,17 @@ def replace(path: str, content: bytes, mode: int) -> None:
         file.write(content)
         file.flush()
         os.fsync(fd)
-    os.rename(fresh, path)
+    fresh.rename(path)
+
+
+def plain(path: str) -> bool:
+    """Whether the path stays below the root."""
+    return not path.startswith("/") and ".." not in path.split("/")
 
 
 def installed() -> "list[str]":
     try:
-        with open(MANIFEST) as file:
-            return [path for path in json.load(file) if ".." not in path and not path.startswith("/")]
+        return [path for path in json.loads(MANIFEST.read_text()) if plain(path)]
     except (OSError, ValueError):
         return []
 
@@ -40,18 +45,14 @@ def main() -> None:
     with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as bundle:
         for member in bundle:
             content = bundle.extractfile(member)
-            if content is None or ".." in member.name or member.name.startswith("/"):
-                sys.exit("%s: not a plain file below %s" % (member.name, ROOT))
-            replace(os.path.join(ROOT, member.name), content.read(), member.mode)
+            if content is None or not plain(member.name):
+                sys.exit(f"{member.name}: not a plain file below {ROOT}")
+            replace(ROOT / member.name, content.read(), member.mode)
             now.append(member.name)
     for path in set(before) - set(now):
-        try:
-            os.remove(os.path.join(ROOT, path))
-        except FileNotFoundError:
-            continue
-    for place, _directories, _files in list(os.walk(os.path.join(ROOT, "lib/hotspare"))):
-        if os.path.basename(place) == "__pycache__":
-            shutil.rmtree(place, ignore_errors=True)
+        (ROOT / path).unlink(missing_ok=True)
+    for place in list((ROOT / "lib/hotspare").rglob("__pycache__")):
+        shutil.rmtree(place, ignore_errors=True)
     # Last: what the manifest names is there. Cut before this, the digest does not fit and all is installed again.
     replace(MANIFEST, json.dumps(sorted(now)).encode(), 0o644)
 
