@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotspare.lab.layout import NETWORKS
-from hotspare.lab.plan_of_routers import ROUTERS_MAX, plan_for
+from hotspare.lab.plan_of_routers import ROUTERS_MAX, highest_number, plan_for
 from hotspare.model.errors import SpecError
 
 NUMBERS = st.integers(1, ROUTERS_MAX)
@@ -53,3 +53,13 @@ def test_only_the_first_network_has_a_vm_without_floating_ip():
 def test_a_number_without_room_is_refused(number):
     with pytest.raises(SpecError):
         plan_for(number)
+
+
+def test_the_highest_planned_router_is_found_among_others_names():
+    assert highest_number(["router-02", "router-11", "router-x", "mine"]) == 11
+    assert highest_number([]) == 0
+
+
+@given(NUMBERS)
+def test_a_planned_routers_name_tells_its_number(number):
+    assert highest_number([plan_for(number).router]) == number

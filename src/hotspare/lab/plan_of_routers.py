@@ -1,5 +1,6 @@
 """Names and addresses of the lab's router number N and of what hangs on it. Pure."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,3 +61,9 @@ def plan_for(number: int) -> Plan:
         subnets=(v4, v6) if number % EVERY_FOURTH == 0 else (v4,),
         vms=tuple(vms),
     )
+
+
+def highest_number(names: Collection[str]) -> int:
+    """The highest number of a planned router among these routers' names; 0 where there is none."""
+    numbers = (name.removeprefix("router-") for name in names if name.startswith("router-"))
+    return max((int(number) for number in numbers if number.isdecimal()), default=0)

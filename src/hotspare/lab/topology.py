@@ -20,7 +20,7 @@ from hotspare.lab.layout import NETWORK, Layout
 from hotspare.lab.openstack.cloud import connect
 from hotspare.lab.openstack.nodes import PLUG_VMS
 from hotspare.lab.openstack.services import COMPUTE, PUBLIC
-from hotspare.lab.plan_of_routers import Plan, plan_for
+from hotspare.lab.plan_of_routers import Plan, highest_number, plan_for
 from hotspare.model.errors import RefusedError, TimedOutError
 
 IN_FLIGHT_MAX = 4
@@ -71,7 +71,7 @@ class RouterRecord:
 
 
 def create(layout: Layout, *, routers: int, progress: Progress) -> dict[str, Any]:
-    """`routers` routers are there, wired on the compute node; what topology.json has to say about all of them.
+    """At least `routers` routers are there, wired on the compute node; what topology.json has to say about all.
 
     Raises:
         RefusedError: the API refused something.
@@ -89,6 +89,7 @@ def create(layout: Layout, *, routers: int, progress: Progress) -> dict[str, Any
 def _create(layout: Layout, cloud: Connection, routers: int, progress: Progress) -> dict[str, Any]:
     public = _public_network(cloud)
     there = _Existing.read(cloud)
+    routers = max(routers, highest_number(there.routers))  # none is forgotten, whatever number is asked for now
     plans = [plan_for(number) for number in range(1, routers + 1)]
     made: list[tuple[RouterRecord, list[Vm]]] = []
     with ThreadPoolExecutor(IN_FLIGHT_MAX) as pool:
