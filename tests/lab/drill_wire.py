@@ -189,8 +189,8 @@ class Played(Machines):
 def wired() -> Iterator[Played]:
     """The wire, with everything on `a`."""
     wire = Wire()
-    wire.up()
     try:
+        wire.up()
         yield Played(wire)
     finally:
         with suppress(subprocess.SubprocessError):

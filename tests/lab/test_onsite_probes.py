@@ -59,9 +59,11 @@ class Wire:
 @pytest.fixture
 def wire():
     found = Wire(str(os.getpid()))
-    found.up()
-    yield found
-    found.down()
+    try:
+        found.up()
+        yield found
+    finally:
+        found.down()
 
 
 class Running:
