@@ -14,7 +14,7 @@ OVS = "openstack/neutron-openvswitch-agent"
 
 # Helpers as oslo.privsep makes them: one in the session, one that has left it and is known by its --config-file.
 _PROGRAM = r"""#!/usr/bin/python3
-import os, signal, sys, time
+import os, signal, socket, sys, threading, time
 if "--ignore-term" in sys.argv:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if "--die" in sys.argv:
@@ -28,6 +28,24 @@ if os.fork() == 0:
     os._exit(0)
 fds = sorted(os.listdir("/proc/self/fd"))[:4]
 print("umask %o cwd %s uid %d fds %s" % (os.umask(0), os.getcwd(), os.getuid(), fds), flush=True)
+kept = []
+def accept(server):
+    while True:
+        kept.append(server.accept())
+if "metadata" in sys.argv[0]:
+    server = socket.socket(socket.AF_UNIX)
+    if os.path.exists("/var/lib/neutron/metadata_proxy"):
+        os.unlink("/var/lib/neutron/metadata_proxy")
+    server.bind("/var/lib/neutron/metadata_proxy")
+    server.listen()
+elif "openvswitch" in sys.argv[0]:
+    server = socket.create_server(("127.0.0.1", 6633))
+    threading.Thread(target=accept, args=(server,), daemon=True).start()
+else:
+    try:
+        broker = socket.create_connection(("127.0.0.1", 5672), timeout=1)
+    except OSError:
+        pass
 time.sleep(2000)
 """
 
@@ -216,3 +234,42 @@ def test_the_open_vswitch_agent_is_one_of_the_family(prepared):
     assert agent(node, "monitor", OVS).code == 0
     assert agent(node, "stop", OVS).code == 0
     assert agent(node, "monitor", OVS, probe=True).code == 7
+
+
+def test_an_agent_runs_as_its_user_and_may_write_its_log(prepared):
+    node = prepared
+    assert agent(node, "start", user="nobody").code == 0
+    pid = node.run("head", "-1", "/run/hotspare/neutron-agent-l3.pid").strip()
+    assert node.run("ps", "-o", "user=,group=", "-p", pid).split() == ["nobody", "nogroup"]
+    assert node.run("stat", "-c", "%U %a", "/var/log/neutron/neutron-l3-agent.log").split() == ["nobody", "640"]
+    assert "uid 65534" in node.run("cat", "/var/log/neutron/neutron-l3-agent.log")
+    assert agent(node, "stop", user="nobody").code == 0
+    assert not node.processes("privsep-helper")
+
+
+# ocf-tester wants xmllint; libxml2 itself is here, with crmsh's Python.
+_XMLLINT = """#!/usr/bin/python3
+import os, sys
+from lxml import etree
+dtd = etree.DTD("/usr/share/resource-agents/ra-api-1.dtd")
+document = etree.fromstring(sys.stdin.buffer.read())
+sys.exit(0 if dtd.validate(document) else str(dtd.error_log))
+"""
+
+
+@pytest.mark.parametrize("name", [L3, OVS, "openstack/neutron-metadata-agent", "hotspare/gateway"])
+def test_ocf_tester_passes(prepared, name):
+    node = prepared
+    node.run("tee", "/usr/bin/xmllint", stdin=_XMLLINT)
+    # What the agents' starts wait for, so that they need not wait: a broker, and a bridge with flows that connects.
+    node.shell(
+        "chmod 755 /usr/bin/xmllint; echo > /etc/neutron/metadata_agent.ini\n"
+        "cp /usr/local/bin/neutron-l3-agent /usr/local/bin/neutron-metadata-agent\n"
+        "setsid nc -lk 127.0.0.1 5672 >/dev/null 2>&1 &\n"
+        "ovs-vsctl set-controller br-int tcp:127.0.0.1:6633 -- set bridge br-int other_config:disable-in-band=true\n"
+        "for vlan in 1 2; do ovs-ofctl add-flow br-int dl_vlan=$vlan,actions=drop; done"
+    )
+    options = ["gateway=edge"] if name == "hotspare/gateway" else ["host=edge", "user=root"]
+    words = [word for option in options for word in ("-o", option)]
+    said = node.run("ocf-tester", "-n", "tested", *words, f"/usr/lib/ocf/resource.d/{name}", timeout_s=180)
+    assert "passed all tests" in said
