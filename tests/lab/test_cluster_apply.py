@@ -20,12 +20,19 @@ APPLY_LIMIT_S = 300
 
 @pytest.fixture(scope="module")
 def file(bare_lab: Lab) -> Iterator[Path]:
-    """The lab's file without gateways: bare machines have no Neutron. A cluster is made of it by the first test."""
+    """The lab's file without gateways: bare machines have no Neutron."""
     text = (bare_lab.state_dir / "cluster.yaml").read_text()
     path = bare_lab.state_dir / "bare.yaml"
     path.write_text(text[: text.index("neutron:")])
     yield path
     path.unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="module")
+def made(bare_lab: Lab, file: Path) -> Lab:
+    """The lab with the cluster of the file."""
+    apply(bare_lab, file)
+    return bare_lab
 
 
 def edited(file: Path, name: str, *changes: tuple[str, str]) -> str:
@@ -79,11 +86,11 @@ def test_a_run_killed_at_any_step_is_finished_by_the_next_and_then_nothing_is_le
     assert (again["steps"], again["works"], again["missing"]) == ([], True, [])
 
 
-def test_keys_and_secrets_are_roots_alone_and_in_no_configuration(bare_lab: Lab) -> None:
-    password = (bare_lab.state_dir / "bmc.password").read_text().strip()
+def test_keys_and_secrets_are_roots_alone_and_in_no_configuration(made: Lab) -> None:
+    password = (made.state_dir / "bmc.password").read_text().strip()
     keys = set()
     for node in NODES:
-        listing = bare_lab.ssh(node, "stat -c '%a %U %n' /etc/corosync/authkey /etc/hotspare /etc/hotspare/fence/*")
+        listing = made.ssh(node, "stat -c '%a %U %n' /etc/corosync/authkey /etc/hotspare /etc/hotspare/fence/*")
         others = [other for other in NODES if other != node]
         assert listing.splitlines() == [
             "400 root /etc/corosync/authkey",
@@ -94,69 +101,65 @@ def test_keys_and_secrets_are_roots_alone_and_in_no_configuration(bare_lab: Lab)
                 for mode, kind in ((600, "password"), (700, "sh"))
             ),
         ]
-        keys.add(bare_lab.ssh(node, "sha256sum </etc/corosync/authkey"))
-        assert password not in bare_lab.ssh(
-            node, "cibadmin --query; cat /var/log/pacemaker/pacemaker.log; journalctl -b"
-        )
+        keys.add(made.ssh(node, "sha256sum </etc/corosync/authkey"))
+        assert password not in made.ssh(node, "cibadmin --query; cat /var/log/pacemaker/pacemaker.log; journalctl -b")
     assert len(keys) == 1
 
 
-def test_a_changed_token_reloads_and_restarts_nothing(bare_lab: Lab, file: Path) -> None:
-    before = processes(bare_lab)
-    told = apply(bare_lab, edited(file, "token.yaml", ("token_ms: 1000", "token_ms: 1500")))
+def test_a_changed_token_reloads_and_restarts_nothing(made: Lab, file: Path) -> None:
+    before = processes(made)
+    told = apply(made, edited(file, "token.yaml", ("token_ms: 1000", "token_ms: 1500")))
     assert actions(told) == [*((node, "write-file") for node in NODES), ("net1", "reload-corosync")]
     for node in NODES:
-        assert "runtime.config.totem.token (u32) = 1500" in bare_lab.ssh(node, "corosync-cmapctl")
-    assert processes(bare_lab) == before
-    apply(bare_lab, file)
+        assert "runtime.config.totem.token (u32) = 1500" in made.ssh(node, "corosync-cmapctl")
+    assert processes(made) == before
+    apply(made, file)
 
 
-def test_a_changed_address_changes_that_resource_alone(bare_lab: Lab, file: Path) -> None:
-    told = apply(bare_lab, edited(file, "vip.yaml", ("172.16.1.100", "172.16.1.99")))
+def test_a_changed_address_changes_that_resource_alone(made: Lab, file: Path) -> None:
+    told = apply(made, edited(file, "vip.yaml", ("172.16.1.100", "172.16.1.99")))
     (step,) = told["steps"]  # type: ignore[misc]
     assert step["text"] == "change the cluster's configuration: 1 changed"
-    assert any("172.16.1.99" in bare_lab.ssh(node, "ip -brief address") for node in NODES)
-    apply(bare_lab, file)
+    assert any("172.16.1.99" in made.ssh(node, "ip -brief address") for node in NODES)
+    apply(made, file)
 
 
-def test_what_was_made_by_hand_stays(bare_lab: Lab, file: Path) -> None:
+def test_what_was_made_by_hand_stays(made: Lab, file: Path) -> None:
     by_hand = "crm configure primitive by-hand ocf:pacemaker:Dummy op monitor interval=10s"
-    bare_lab.ssh("net2", by_hand)
-    bare_lab.ssh("net2", "crm configure property maintenance-mode=false")
-    apply(bare_lab, edited(file, "vip.yaml", ("172.16.1.100", "172.16.1.99")))
-    apply(bare_lab, file)
-    assert "by-hand" in bare_lab.ssh("net1", "crm_resource --list")
-    bare_lab.ssh("net2", "crm resource stop by-hand; crm_resource --wait; crm configure delete by-hand")
+    made.ssh("net2", by_hand)
+    made.ssh("net2", "crm configure property maintenance-mode=false")
+    apply(made, edited(file, "vip.yaml", ("172.16.1.100", "172.16.1.99")))
+    apply(made, file)
+    assert "by-hand" in made.ssh("net1", "crm_resource --list")
+    made.ssh("net2", "crm resource stop by-hand; crm_resource --wait; crm configure delete by-hand")
 
 
-def test_somebody_who_edits_at_the_same_time_loses_nothing(bare_lab: Lab, file: Path) -> None:
+def test_somebody_who_edits_at_the_same_time_loses_nothing(made: Lab, file: Path) -> None:
     """The difference is loaded only onto what it was made from; else it is made anew."""
     edits = "for n in $(seq 1 40); do crm_attribute --type crm_config --name by-hand-$n --update $n; done"
-    ssh_config = str(bare_lab.layout.ssh_config)
-    argv = [HOTSPARE, "lab", "shell", "--name", bare_lab.name, "--", "ssh", "-F", ssh_config, "net3", edits]
+    ssh_config = str(made.layout.ssh_config)
+    argv = [HOTSPARE, "lab", "shell", "--name", made.name, "--", "ssh", "-F", ssh_config, "net3", edits]
     with subprocess.Popen(argv) as other:
-        told = apply(bare_lab, edited(file, "vip.yaml", ("172.16.1.100", "172.16.1.99")))
+        told = apply(made, edited(file, "vip.yaml", ("172.16.1.100", "172.16.1.99")))
         assert other.wait(60) == 0
     assert told["works"] is True
-    cib = bare_lab.ssh("net1", "cibadmin --query")
+    cib = made.ssh("net1", "cibadmin --query")
     assert [n for n in range(1, 41) if f'name="by-hand-{n}"' not in cib] == []
     assert 'value="172.16.1.99"' in cib
     delete = "for n in $(seq 1 40); do crm_attribute --type crm_config --name by-hand-$n --delete; done"
-    bare_lab.ssh("net3", delete)
-    apply(bare_lab, file)
+    made.ssh("net3", delete)
+    apply(made, file)
 
 
-def test_what_is_wrong_with_the_world_is_said_at_once_and_nothing_is_changed(bare_lab: Lab, file: Path) -> None:
+def test_what_is_wrong_with_the_world_is_said_at_once_and_nothing_is_changed(made: Lab, file: Path) -> None:
     """An unreachable node, a wrong host key and an address in use by another machine."""
-    known = bare_lab.layout.known_hosts.read_text()
+    known = made.layout.known_hosts.read_text()
     key = next(line.split()[2] for line in known.splitlines() if "172.16.1.124" in line or "net3" in line)
     other = next(line.split()[2] for line in known.splitlines() if line.split()[2] != key)
     wrong_hosts = file.with_name("wrong_known_hosts")
     wrong_hosts.write_text(known.replace(key, other))
     config = file.with_name("wrong_ssh_config")
-    config.write_text(
-        bare_lab.layout.ssh_config.read_text().replace(str(bare_lab.layout.known_hosts), str(wrong_hosts))
-    )
+    config.write_text(made.layout.ssh_config.read_text().replace(str(made.layout.known_hosts), str(wrong_hosts)))
     broken = edited(
         file,
         "world.yaml",
@@ -165,8 +168,8 @@ def test_what_is_wrong_with_the_world_is_said_at_once_and_nothing_is_changed(bar
         ("172.16.1.100", "172.16.1.111"),
         ("token_ms: 1000", "token_ms: 2000"),
     )
-    before = bare_lab.ssh("net1", "sha256sum /etc/corosync/corosync.conf; cibadmin --query --scope configuration")
-    argv = [HOTSPARE, "lab", "shell", "--name", bare_lab.name, "--", HOTSPARE, "apply", broken]
+    before = made.ssh("net1", "sha256sum /etc/corosync/corosync.conf; cibadmin --query --scope configuration")
+    argv = [HOTSPARE, "lab", "shell", "--name", made.name, "--", HOTSPARE, "apply", broken]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     said = done.stderr
@@ -174,28 +177,40 @@ def test_what_is_wrong_with_the_world_is_said_at_once_and_nothing_is_changed(bar
     assert "not reachable by SSH" in said
     assert "net3: its SSH host key is not the known one" in said
     assert "vips.failover: 172.16.1.111 is in use by" in said
-    after = bare_lab.ssh("net1", "sha256sum /etc/corosync/corosync.conf; cibadmin --query --scope configuration")
+    after = made.ssh("net1", "sha256sum /etc/corosync/corosync.conf; cibadmin --query --scope configuration")
     assert after == before
 
 
-def test_a_wrong_file_exits_2_and_asks_nobody(bare_lab: Lab, file: Path) -> None:
-    bare_lab.hotspare("apply", edited(file, "wrong.yaml", ("token_ms: 1000", "token_ms: fast")), expect=2)
+def test_a_node_is_taken_out_and_put_back(made: Lab, file: Path) -> None:
+    text = file.read_text()
+    two = file.with_name("two.yaml")
+    two.write_text(text[: text.index("  net3:")] + text[text.index("vips:") :])
+    made.hotspare("plan", str(two), expect=1)  # it is still a running member
+    made.ssh("net3", "systemctl disable --now pacemaker corosync")
+    assert apply(made, two)["works"] is True
+    assert "net3" not in made.ssh("net1", "cibadmin --query --scope nodes; ls /etc/hotspare/fence")
+    assert "2Node Quorate WaitForAll" in made.ssh("net1", "corosync-quorumtool -s")
+    assert apply(made, two)["steps"] == []
+    assert apply(made, file)["works"] is True
+    assert "2Node" not in made.ssh("net1", "corosync-quorumtool -s")
 
 
-def test_a_node_that_lost_its_files_gets_them_back(bare_lab: Lab, file: Path) -> None:
-    bare_lab.ssh("net2", "rm -r /etc/hotspare/fence /usr/lib/ocf/resource.d/hotspare; chmod 644 /etc/corosync/authkey")
-    told = apply(bare_lab, file)
+def test_a_wrong_file_exits_2_and_asks_nobody(made: Lab, file: Path) -> None:
+    made.hotspare("apply", edited(file, "wrong.yaml", ("token_ms: 1000", "token_ms: fast")), expect=2)
+
+
+def test_a_node_that_lost_its_files_gets_them_back(made: Lab, file: Path) -> None:
+    made.ssh("net2", "rm -r /etc/hotspare/fence /usr/lib/ocf/resource.d/hotspare; chmod 644 /etc/corosync/authkey")
+    told = apply(made, file)
     assert {node for node, _action in actions(told)} == {"net2"}
-    assert apply(bare_lab, file)["steps"] == []
+    assert apply(made, file)["steps"] == []
 
 
-def test_a_resource_that_an_operator_stopped_stays_stopped_and_is_said(bare_lab: Lab, file: Path) -> None:
+def test_a_resource_that_an_operator_stopped_stays_stopped_and_is_said(made: Lab, file: Path) -> None:
     """Where nothing is under way, verifying ends before its limit and says what is missing."""
-    bare_lab.ssh(
-        "net1", "crm_resource --resource failover --meta --set-parameter target-role --parameter-value Stopped"
-    )
-    bare_lab.ssh("net1", "crm_resource --wait")
-    told = apply(bare_lab, edited(file, "brief.yaml"), expect=1)
+    made.ssh("net1", "crm_resource --resource failover --meta --set-parameter target-role --parameter-value Stopped")
+    made.ssh("net1", "crm_resource --wait")
+    told = apply(made, edited(file, "brief.yaml"), expect=1)
     assert told["steps"] == []
     assert any("an operator has stopped it" in line for line in told["missing"])  # type: ignore[attr-defined]
-    bare_lab.ssh("net1", "crm_resource --resource failover --meta --delete-parameter target-role")
+    made.ssh("net1", "crm_resource --resource failover --meta --delete-parameter target-role")

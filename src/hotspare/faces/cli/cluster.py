@@ -32,7 +32,7 @@ UNFENCED = (
 @app.command()
 def plan(file: File = FILE, as_json: Json = False, brief: Brief = False) -> None:
     """Print what `apply` would do; change nothing."""
-    talk = Console(stderr=True)
+    talk = Console(stderr=True, highlight=False, soft_wrap=True)
     read = wiring.read(file)
     _warn(read.spec, talk)
     with talk.status(f"looking at {', '.join(read.spec.nodes)}"):
