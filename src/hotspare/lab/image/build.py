@@ -103,6 +103,8 @@ def _build(recipe: Recipe, building: Path, lock: int, progress: Progress) -> Non
         "environment": "".join(f"export {name}={shlex.quote(value)}\n" for name, value in settings.environment.items()),
     }
     inputs.mkdir(parents=True, mode=0o700)
+    scratch = building / "tmp"  # what a killed mmdebstrap leaves goes with the rest
+    scratch.mkdir()
     for name, text in texts.items():
         target = inputs / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -116,15 +118,15 @@ def _build(recipe: Recipe, building: Path, lock: int, progress: Progress) -> Non
         *(f"--aptopt={proxy}" for proxy in host_settings.apt_proxies()),
         *(f"--dpkgopt=path-exclude={path}/*" for path in ("/usr/share/man", "/usr/share/doc", "/usr/share/locale")),
         f'--customize-hook=mkdir -p "$1{inside}" && cp -r "{inputs}/." "$1{inside}/"',
-        f'--customize-hook=chroot "$1" sh {inside}/finish.sh',
+        f'--customize-hook=env -u TMPDIR chroot "$1" sh {inside}/finish.sh',
         f'--customize-hook=rm -rf "$1{inside}"',
         *(SUITE, str(building / "root")),
     )
     progress("building the base image, once: Debian packages, then OpenStack (a few minutes, about 2 GB)")
-    _run(command, lock, progress)
+    _run(command, lock, scratch, progress)
 
 
-def _run(command: tuple[str, ...], lock: int, progress: Progress) -> None:
+def _run(command: tuple[str, ...], lock: int, scratch: Path, progress: Progress) -> None:
     last: deque[str] = deque(maxlen=OUTPUT_KEPT_LINES)
     with subprocess.Popen(
         command,
@@ -135,7 +137,7 @@ def _run(command: tuple[str, ...], lock: int, progress: Progress) -> None:
         errors="replace",
         bufsize=1,
         pass_fds=(lock,),
-        env={**os.environ, "LC_ALL": "C.UTF-8", "TMPDIR": "/tmp"},  # noqa: S108 - mmdebstrap's own
+        env={**os.environ, "LC_ALL": "C.UTF-8", "TMPDIR": str(scratch)},
     ) as process:
         for line in process.stdout or ():
             text = line.strip()

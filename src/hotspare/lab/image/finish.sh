@@ -64,6 +64,8 @@ enable dbus.socket
 disable *
 PRESET
 systemctl preset-all >/dev/null 2>&1
+# A machine has no console to log in at; each of these would hold inotify instances, of which a host has few.
+systemctl mask --quiet console-getty.service systemd-logind.service
 find /etc/rc?.d -type l -delete
 rm -f /etc/ssh/ssh_host_* /etc/apt/apt.conf.d/99mmdebstrap /etc/init.d/openvswitch-switch
 rm -rf /var/lib/rabbitmq/mnesia /var/lib/rabbitmq/.erlang.cookie /var/log/mysql/* /root/.cache
