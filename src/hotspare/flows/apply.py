@@ -28,6 +28,9 @@ VERIFY_LIMIT_S = 240.0
 STILL_S = 30.0
 """After so long with nothing under way and the same things missing, nobody is about to bring them."""
 
+CALM_S = 2.0
+"""After a change all has to be well for so long: Pacemaker takes a moment to begin what follows from it."""
+
 NODES_TROUBLED_HINT = "nothing was changed; look at the nodes named and try again"
 
 
@@ -169,12 +172,20 @@ async def _await_members(
 
 
 async def verify(
-    job: Job, nodes: Nodes, watcher: Watcher, *, now: Callable[[], float], limit_s: float = VERIFY_LIMIT_S
+    job: Job,
+    nodes: Nodes,
+    watcher: Watcher,
+    *,
+    changed: bool,
+    now: Callable[[], float],
+    limit_s: float = VERIFY_LIMIT_S,
+    poll_s: float = POLL_S,
 ) -> Verified:
     """Whether the cluster does what the file says, as soon as that can be said, at the latest after `limit_s`."""
     until_s = now() + limit_s
     missing: tuple[str, ...] = ()
     still_since_s = now()
+    calm_s = CALM_S if changed else 0.0
     while True:
         try:
             status = await _status(job.spec, nodes)
@@ -184,14 +195,14 @@ async def verify(
         else:
             before, missing = missing, settled.missing(job.spec, status)
             verdict = Verified(missing)
-            if not missing:
-                return verdict
             if missing != before or not status.settled:
                 still_since_s = now()
-        if now() >= until_s or now() >= still_since_s + STILL_S:
+        well = not missing and not verdict.untold
+        if now() >= until_s or now() >= still_since_s + (calm_s if well else STILL_S):
             return verdict
-        watcher.waiting(missing or (verdict.untold,))
-        await asyncio.sleep(POLL_S)
+        if not well:
+            watcher.waiting(missing or (verdict.untold,))
+        await asyncio.sleep(poll_s)
 
 
 async def _status(spec: Spec, nodes: Nodes) -> ClusterStatus:

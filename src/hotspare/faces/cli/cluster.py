@@ -102,7 +102,7 @@ async def _applied(read: SpecFile, talk: Console) -> tuple[tuple[Stage, ...], fl
             stages = await flow.plan(job, nodes)
             await flow.apply(job, nodes, stages, watcher, now=time.monotonic)
             status.update("looking whether it works")
-            return stages, await flow.verify(job, nodes, watcher, now=time.monotonic)
+            return stages, await flow.verify(job, nodes, watcher, changed=bool(stages), now=time.monotonic)
 
 
 class _Teller(flow.Watcher):

@@ -1,0 +1,124 @@
+"""How an apply goes on and ends: failures told together, waiting that ends, three answers."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from cluster_world import AGENTS, World, edge, passwords, spec_of
+
+from hotspare.codec import corosync_conf, crm_mon_xml
+from hotspare.flows import apply as flow
+from hotspare.model.cluster import ClusterStatus
+from hotspare.model.errors import HotspareError, NotReachableError, RefusedError, WorldError
+from hotspare.model.observed import NodeFacts, Query
+from hotspare.model.step import StartUnit, Step
+
+SPEC = spec_of(edge(gateway=("{gw: {nodes", "{neutron-gateway: {nodes")))
+WORKING = crm_mon_xml.read((Path(__file__).parent / "crm_mon" / "working.xml").read_text())
+JOB = flow.Job(SPEC, passwords(SPEC), AGENTS, corosync_conf.write)
+
+
+@dataclass
+class WorldNodes:
+    """The nodes of a `World`, with what may go wrong on the way to them."""
+
+    world: World = field(default_factory=lambda: World(SPEC))
+    unreachable: tuple[str, ...] = ()
+    failing: Callable[[Step], bool] = lambda _step: False
+    says: Callable[[], ClusterStatus] = lambda: WORKING
+
+    async def look(self, node: str, query: Query) -> NodeFacts:
+        if node in self.unreachable:
+            raise NotReachableError(f"{node}: not reachable by SSH", hint="is it on?")
+        return replace(
+            self.world.facts()[node],
+            users=query.users,
+            addresses=dict.fromkeys(SPEC.nodes[node].rings, "eth0"),
+            interfaces=("eth0",),
+        )
+
+    async def carry_out(self, step: Step) -> None:
+        if self.failing(step):
+            raise RefusedError(f"{step.node}: no", code=1, hint="see its journal")
+        self.world.carry_out(step)
+
+    async def cluster(self, node: str) -> ClusterStatus:  # noqa: ARG002 (all nodes say the same)
+        return self.says()
+
+
+def clock() -> Callable[[], float]:
+    """Each look at it is 10 s later, so that no test waits for a limit."""
+    times = iter(range(0, 10_000, 10))
+    return lambda: float(next(times))
+
+
+def apply(nodes: WorldNodes) -> tuple[Step, ...]:
+    async def run() -> tuple[Step, ...]:
+        stages = await flow.plan(JOB, nodes)
+        await flow.apply(JOB, nodes, stages, flow.Watcher(), now=clock())
+        return tuple(step for stage in stages for step in stage.steps)
+
+    return asyncio.run(run())
+
+
+def verify(nodes: WorldNodes, *, changed: bool = True) -> flow.Verified:
+    return asyncio.run(flow.verify(JOB, nodes, flow.Watcher(), changed=changed, now=clock(), poll_s=0))
+
+
+def test_a_second_apply_has_nothing_to_do() -> None:
+    nodes = WorldNodes()
+    assert len(apply(nodes)) > 30
+    assert apply(nodes) == ()
+
+
+def test_every_node_that_cannot_be_asked_is_named_and_nothing_is_done() -> None:
+    nodes = WorldNodes(unreachable=("net1", "net3"))
+    with pytest.raises(WorldError) as wrong:
+        apply(nodes)
+    assert [problem.where for problem in wrong.value.problems] == ["net1", "net3"]
+    assert nodes.world == World(SPEC)
+
+
+def test_a_step_that_fails_on_two_nodes_is_told_of_both_and_the_next_run_finishes() -> None:
+    nodes = WorldNodes(failing=lambda step: isinstance(step, StartUnit) and step.node != "net1")
+    with pytest.raises(HotspareError, match=r"net2: no\nnet3: no") as failed:
+        apply(nodes)
+    assert failed.value.hint == "see its journal"
+    nodes.failing = lambda _step: False
+    apply(nodes)
+    assert nodes.world.plan() == ()
+
+
+def test_a_cluster_that_works_is_said_to_work() -> None:
+    assert verify(WorldNodes()) == flow.Verified(())
+
+
+def test_what_is_missing_is_said_when_nothing_is_under_way_any_more() -> None:
+    (line,) = verify(WorldNodes(says=lambda: replace(WORKING, quorate=False))).missing
+    assert line == "the cluster has no quorum"
+
+
+def test_a_cluster_that_nobody_can_tell_of_is_neither_well_nor_unwell() -> None:
+    def silent() -> ClusterStatus:
+        raise NotReachableError("net3: gone")
+
+    verdict = verify(WorldNodes(says=silent))
+    assert (verdict.missing, verdict.untold) == ((), "net3: gone")
+
+
+def test_all_is_well_only_after_it_was_so_for_a_moment() -> None:
+    """Right after a change Pacemaker still tells of before."""
+    answers = iter((WORKING, replace(WORKING, quorate=False), *(WORKING,) * 5))
+    times = iter(n * 0.4 for n in range(1000))
+    nodes = WorldNodes(says=lambda: next(answers))
+    seen: list[tuple[str, ...]] = []
+
+    class Watcher(flow.Watcher):
+        def waiting(self, missing: tuple[str, ...]) -> None:
+            seen.append(missing)
+
+    verdict = asyncio.run(flow.verify(JOB, nodes, Watcher(), changed=True, now=lambda: next(times), poll_s=0))
+    assert verdict == flow.Verified(())
+    assert seen == [("the cluster has no quorum",)]
