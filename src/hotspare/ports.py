@@ -1,4 +1,4 @@
-"""What flows need from the outside, as Protocols; `adapters/` fulfil them and `wiring.py` joins the two."""
+"""What flows need from the outside, as Protocols; `adapters/` fulfil them and `wiring/` joins the two."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager

@@ -2,9 +2,9 @@
 
 import pytest
 
-from hotspare import wiring_drill
 from hotspare.model.drill import Fault, Place
 from hotspare.model.errors import SpecError
+from hotspare.wiring import probing
 
 FILE = """
 cluster: {{name: edge}}
@@ -41,7 +41,7 @@ def file(tmp_path):
 
 
 def test_a_whole_file_gives_a_whole_order(file):
-    order = wiring_drill.drill(file(), Fault.STANDBY, node="net2", gateway=None).order
+    order = probing.drill(file(), Fault.STANDBY, node="net2", gateway=None).order
     assert (order.gateway, order.node, order.gateway_nodes) == ("neutron-gateway", "net2", ("net1", "net2"))
     assert order.inside == (Place("cmp1", "vm01"),)
     assert [cable.direction for cable in order.witnesses] == ["in", "out"]
@@ -51,13 +51,13 @@ def test_a_whole_file_gives_a_whole_order(file):
 
 def test_all_that_is_missing_is_said_at_once(file):
     with pytest.raises(SpecError) as told:
-        wiring_drill.drill(file(drill="", fenced=False), Fault.POWEROFF, node="net9", gateway="other")
+        probing.drill(file(drill="", fenced=False), Fault.POWEROFF, node="net9", gateway="other")
     words = str(told.value)
     assert all(part in words for part in ("prober", "net9", "other"))
 
 
 def test_power_cannot_be_cut_without_a_fence_device(file):
     with pytest.raises(SpecError, match="drill standby"):
-        wiring_drill.drill(file(fenced=False), Fault.POWEROFF, node="net2", gateway=None)
-    assert wiring_drill.drill(file(fenced=False), Fault.STANDBY, node="net2", gateway=None).order.node == "net2"
-    assert wiring_drill.drill(file(), Fault.POWEROFF, node="net1", gateway=None).order.node == "net1"
+        probing.drill(file(fenced=False), Fault.POWEROFF, node="net2", gateway=None)
+    assert probing.drill(file(fenced=False), Fault.STANDBY, node="net2", gateway=None).order.node == "net2"
+    assert probing.drill(file(), Fault.POWEROFF, node="net1", gateway=None).order.node == "net1"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from hotspare.model.cib import Element, Section, Wanted, element
 from hotspare.model.spec import Gateway, Neutron, Node, Spec, Vip
+from hotspare.plan import fencing
 from hotspare.plan.layout import script_path
 
 AGENTS = ("ovs", "l3", "metadata")
@@ -56,11 +57,7 @@ def _fence(name: str, node: Node, *, delayed: bool) -> Element:
     fence = node.fence
     if fence is None:
         raise ValueError(name)
-    # power_wait: the agents' own 2 s of sleep after each order. Measured: off is proved in 0.1 s without.
-    parameters = {"ip": fence.ip, "username": fence.username, "password_script": script_path(name), "power_wait": "0"}
-    if fence.agent == "fence_ipmilan":
-        parameters["lanplus"] = "1"
-    parameters |= fence.options
+    parameters = fencing.parameters(fence) | {"password_script": script_path(name)}
     parameters |= {"pcmk_host_list": name, "pcmk_reboot_action": fence.reboot_action}
     if delayed:
         # Two nodes that lose each other shoot at once; one of the two has to wait, or both are off.

@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from hotspare.model.answer import Answer, together
-from hotspare.model.drill import ClusterState, History
+from hotspare.model.drill import ClusterState, Fault, History
+from hotspare.model.errors import Problem
 from hotspare.model.report import Audit, Outage, Report
+from hotspare.model.spec import Spec
 from hotspare.plan.audit import audits
 from hotspare.plan.downtime import blind_s, outages, summary, unanswered
 from hotspare.plan.inside import metadata, sessions
@@ -105,3 +107,26 @@ def _why(history: History, gone: Sequence[Outage], judged: Sequence[Audit], unsu
         if audit.answer is not Answer.YES
     ]
     return (*reasons, *unsure)
+
+
+def lacking(spec: Spec, where: str, fault: Fault, node: str | None, gateway: str | None) -> list[Problem]:
+    """What a drill needs and the file, or the command line, does not give."""
+    found: list[Problem] = []
+    if spec.drill is None:
+        found.append(Problem(where, "drill", "missing; say where to probe from: drill: {prober: HOST}"))
+    if spec.neutron is None:
+        found.append(Problem(where, "neutron", "missing; a drill asks Neutron which routers there are"))
+    if gateway is not None and gateway not in spec.gateways:
+        known = ", ".join(spec.gateways) or "none"
+        found.append(Problem("--gateway", "", f"{gateway} is none of the file's gateways: {known}"))
+    if gateway is None and len(spec.gateways) != 1:
+        found.append(Problem(where, "gateways", f"{len(spec.gateways)} of them: name one with --gateway"))
+    if node is not None and node not in spec.nodes:
+        found.append(Problem("NODE", "", f"{node} is none of the file's nodes: {', '.join(spec.nodes)}"))
+    if fault is Fault.POWEROFF:
+        unfenced = [name for name, member in spec.nodes.items() if member.fence is None and name == (node or name)]
+        found += [
+            Problem(where, f"nodes.{name}.fence", "missing; its power cannot be cut, try: hotspare drill standby")
+            for name in unfenced
+        ]
+    return found

@@ -10,13 +10,13 @@ import typer
 from rich.console import Console
 from rich.status import Status
 
-from hotspare import wiring
 from hotspare.adapters.spec_file import SpecFile
 from hotspare.faces.cli.app import EXIT_BAD_STATE, EXIT_CANNOT_TELL, app
 from hotspare.faces.report import steps
 from hotspare.flows import apply as flow
 from hotspare.model.spec import Spec
 from hotspare.model.step import Stage
+from hotspare.wiring import cluster as wiring
 
 File = Annotated[Path, typer.Argument(envvar="HOTSPARE_FILE", help="The cluster's file.")]
 Json = Annotated[bool, typer.Option("--json", help="The result as JSON on the standard output.")]

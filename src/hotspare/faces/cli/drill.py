@@ -23,7 +23,7 @@ from hotspare.model.report import Report
 from hotspare.plan.drill import judge
 
 if TYPE_CHECKING:
-    from hotspare.wiring_drill import Drill
+    from hotspare.wiring.probing import Drill
 
 EXITS = {Answer.YES: 0, Answer.NO: EXIT_BAD_STATE, Answer.CANNOT_TELL: EXIT_CANNOT_TELL}
 WARNINGS = {
@@ -77,9 +77,9 @@ def _run(
     fault: Fault, node: str | None, file: Path, output: Path, gateway: str | None, *, as_json: bool, yes: bool
 ) -> None:
     talk = Console(stderr=True)
-    from hotspare import wiring_drill  # noqa: PLC0415 (SSH and OpenStack: seconds that no other verb waits for)
+    from hotspare.wiring import probing  # noqa: PLC0415 (SSH and OpenStack: seconds that no other verb waits for)
 
-    wired = wiring_drill.drill(file, fault, node=node, gateway=gateway)
+    wired = probing.drill(file, fault, node=node, gateway=gateway)
     if not yes:
         _ask(fault, node, talk)
     report, history = asyncio.run(_drilled(wired, talk))

@@ -26,10 +26,10 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
 ) -> None:
     """Quorum, fencing, nodes, who carries the gateway, agents, routers served: on one screen."""
-    from hotspare import wiring_drill  # noqa: PLC0415 (SSH and OpenStack: seconds that no other verb waits for)
+    from hotspare.wiring import probing  # noqa: PLC0415 (SSH and OpenStack: seconds that no other verb waits for)
 
     with Console(stderr=True).status("asking"):
-        view = asyncio.run(wiring_drill.status(file))
+        view = asyncio.run(probing.status(file))
     if as_json:
         print(json.dumps(plain(view), indent=2))
     else:

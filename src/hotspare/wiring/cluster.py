@@ -1,4 +1,4 @@
-"""Builds adapters from a spec: the one place where flows meet adapters."""
+"""The hosts of the operator's file, and what an apply needs."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
