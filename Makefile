@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 
 .PHONY: help
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@scripts/venv $(VENV)
@@ -23,6 +23,10 @@ lock: venv ## lock the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile --universal --generate-hashes --upgrade --no-header --no-annotate --python-version 3.11 \
 		--all-extras --group dev pyproject.toml -o requirements.lock
 	sed -i '1i # Every package by version and hash, from no index in particular. Made by `make lock`.' requirements.lock
+
+.PHONY: lock-image
+lock-image: venv ## lock OpenStack of the lab's image anew
+	scripts/lock-openstack
 
 .PHONY: check
 check: venv ## lint, types, layers, unit tests: no root, no lab
