@@ -67,7 +67,7 @@ class OcfNode:
         return done.stdout
 
     def shell(self, script: str, *, timeout_s: float = 60) -> str:
-        return self.run("bash", "-ec", script, timeout_s=timeout_s)
+        return self.run("bash", "-es", stdin=script, timeout_s=timeout_s)
 
     def ocf(self, agent: str, action: str, *, probe: bool = False, timeout_s: int = 60, **parameters: str) -> Said:
         """One action of an agent (`hotspare/gateway`), called as Pacemaker calls it."""

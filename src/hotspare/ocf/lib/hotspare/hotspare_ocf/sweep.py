@@ -74,10 +74,10 @@ def clean(place: Site, *, programs: tuple[bytes, ...], owner: str) -> None:
             f"not silent, still here: {'; '.join((*left, *troubles))}; the node has to be fenced or rebooted",
         )
     if node.switch is None:
-        events.tell("clean.blind", owner=owner, reason=node.switch_trouble)
+        events.tell("clean.blind", resource=owner, reason=node.switch_trouble)
     if not planned.is_empty:
         events.tell(
-            "clean.finished", owner=owner, took_s=time.monotonic() - begun, ports=len(planned.delete),
+            "clean.finished", resource=owner, took_s=time.monotonic() - begun, ports=len(planned.delete),
             namespaces=len(planned.namespaces), processes=len(planned.end), files=len(planned.files),
         )  # fmt: skip
 
