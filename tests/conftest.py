@@ -17,7 +17,7 @@ from lab_parts import HOTSPARE, Lab, run
 
 def _lab(name: str, *options: str, timeout_s: float) -> Iterator[Lab]:
     if os.geteuid() != 0:
-        pytest.skip("a lab needs root")
+        pytest.fail("a lab needs root; without it: make check")
     layout = Layout(name)
     was_up = layout.up_json.exists() and namespace.exists(layout.switch)
     try:
