@@ -1,7 +1,6 @@
 """The root command: which verbs there are, and how an error reads and exits."""
 
 import importlib
-import importlib.util
 import sys
 from typing import Annotated
 
@@ -62,8 +61,7 @@ def _add_verbs() -> None:
     # The lab's verbs need nothing that draws or speaks to a cloud, and start in a tenth of the time without it.
     modules = ("lab",) if sys.argv[1:2] == ["lab"] else ("cluster", "status", "drill", "lab")
     for module in modules:
-        if importlib.util.find_spec(f"hotspare.faces.cli.{module}"):
-            importlib.import_module(f"hotspare.faces.cli.{module}")
+        importlib.import_module(f"hotspare.faces.cli.{module}")
 
 
 def main() -> None:
@@ -72,8 +70,17 @@ def main() -> None:
     try:
         app()
     except HotspareError as error:
-        talk = Console(stderr=True, soft_wrap=True)
-        talk.print(f"[bold red]error:[/] {escape(error.message)}")
-        if error.hint:
-            talk.print(f"[bold]what to do:[/] {escape(error.hint)}")
+        _tell(error.message, error.hint)
         sys.exit(exit_code(error))
+    except OSError as error:
+        if error.filename is None or error.errno is None:
+            raise  # not about a file of the operator's: a bug, told with its traceback
+        _tell(f"{error.filename}: {error.strerror}", "look at its directory: is there room, and are you allowed to?")
+        sys.exit(EXIT_BAD_STATE)
+
+
+def _tell(message: str, hint: str) -> None:
+    talk = Console(stderr=True, soft_wrap=True)
+    talk.print(f"[bold red]error:[/] {escape(message)}")
+    if hint:
+        talk.print(f"[bold]what to do:[/] {escape(hint)}")

@@ -82,12 +82,13 @@ def _run(
     wired = probing.drill(file, fault, node=node, gateway=gateway)
     if not yes:
         _ask(fault, node, talk)
+    output.mkdir(parents=True, exist_ok=True)  # a report that cannot be written is said before anything breaks
     report, history = asyncio.run(_drilled(wired, talk))
-    _written(report, history, output)
     if as_json:
         print(json.dumps(report_json.report(report), indent=2))
     else:
         table.show(report, Console())
+    _written(report, history, output)
     talk.print(f"[dim]{escape(str(output / 'report.html'))}[/]")
     raise typer.Exit(EXITS[report.verdict])
 
@@ -113,7 +114,6 @@ async def _drilled(wired: "Drill", talk: Console) -> tuple[Report, History]:
 def _written(report: Report, history: History, output: Path) -> None:
     """The record, and the report in three forms."""
     from hotspare.faces.report import page, plot  # noqa: PLC0415 (matplotlib: only where a picture is drawn)
-
     output.mkdir(parents=True, exist_ok=True)
     (output / "history.json").write_text(report_json.history(history))
     (output / "report.json").write_text(json.dumps(report_json.report(report), indent=2) + "\n")
