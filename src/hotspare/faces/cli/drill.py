@@ -114,7 +114,7 @@ async def _drilled(wired: "Drill", talk: Console) -> tuple[Report, History]:
 def _written(report: Report, history: History, output: Path) -> None:
     """The record, and the report in three forms."""
     from hotspare.faces.report import page, plot  # noqa: PLC0415 (matplotlib: only where a picture is drawn)
-    output.mkdir(parents=True, exist_ok=True)
+
     (output / "history.json").write_text(report_json.history(history))
     (output / "report.json").write_text(json.dumps(report_json.report(report), indent=2) + "\n")
     (output / "outage.svg").write_text(plot.svg(report))
