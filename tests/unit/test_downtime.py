@@ -82,6 +82,16 @@ def test_a_starved_prober_during_an_outage_widens_the_error():
     assert found.outage_s - found.error_s <= 10.0
 
 
+def test_probes_that_a_router_held_back_until_it_could_answer_leave_the_error_small():
+    """It asks once a second who has the VM's address; what came meanwhile is answered together, late."""
+    dead = trace(10.0, 20.0)
+    held = tuple((number, max(at_s, 21.1)) for number, at_s in dead.replies[ADDRESS] if at_s >= 20.0)
+    prompt = tuple(reply for reply in dead.replies[ADDRESS] if reply[1] < 20.0)
+    found = judged(Trace(INTERVAL_S, dead.rounds, {ADDRESS: prompt + held}))
+    assert found.outage_s == pytest.approx(11.1, abs=INTERVAL_S + RTT_S)
+    assert found.error_s <= 3 * INTERVAL_S
+
+
 def test_two_silences_add_up():
     rounds = trace(0, 0).rounds
     alive = tuple((n, at + RTT_S) for n, at in rounds if not (10 <= at < 12 or 15 <= at < 18))

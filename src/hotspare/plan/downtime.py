@@ -4,6 +4,7 @@ import bisect
 import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from statistics import median
 
 from hotspare.model.drill import History, Trace
 from hotspare.model.report import Gap, Outage, Summary
@@ -31,9 +32,13 @@ def gaps(trace: Trace, address: str, since_s: float, until_s: float) -> tuple[Ga
 
     An answer proves life at the moment it came, however late (a neighbour queue may hold a probe back through the whole
     outage), so silences lie between answers by their receive time. A stretch in which nothing was sent is no silence.
+    For the same reason a probe that was answered late shows, as an unanswered one does, that its address was silent
+    when a prompt answer was due.
     """
     alive = sorted(at_s for _number, at_s in trace.replies.get(address, ()))
     silent = [at_s for _number, at_s in unanswered(trace, address, since_s, until_s)]
+    times = [at_s for _number, at_s in trace.rounds]
+    prompt_s = trace.interval_s + _round_trip_s(trace, address)
     found: list[Gap] = []
     for first, last in _runs(silent, alive):
         began_at = bisect.bisect_left(alive, first)
@@ -41,8 +46,17 @@ def gaps(trace: Trace, address: str, since_s: float, until_s: float) -> tuple[Ga
         after_at = bisect.bisect_right(alive, last)
         after_s = alive[after_at] if after_at < len(alive) else None
         upper_s = (until_s if after_s is None else after_s) - before_s
-        found.append(Gap(before_s, after_s, max(0.0, upper_s - (last - first))))
+        overdue = 0 if after_s is None else bisect.bisect_right(times, after_s - prompt_s)
+        silent_until_s = max(last, times[overdue - 1]) if overdue else last
+        found.append(Gap(before_s, after_s, max(0.0, upper_s - (silent_until_s - first))))
     return tuple(found)
+
+
+def _round_trip_s(trace: Trace, address: str) -> float:
+    """What an answer of the address usually takes, in seconds: the median, which a few late ones do not move."""
+    sent = dict(trace.rounds)
+    took = [at_s - sent[number] for number, at_s in trace.replies.get(address, ()) if number in sent]
+    return median(took) if took else 0.0
 
 
 def _runs(silent: Sequence[float], alive: Sequence[float]) -> Iterable[tuple[float, float]]:

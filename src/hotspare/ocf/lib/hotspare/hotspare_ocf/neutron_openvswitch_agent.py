@@ -18,11 +18,14 @@ _CONTROLLER_PORT_DEFAULT = 6633  # neutron: [ovs] of_listen_port
 _BACKOFF_MS = 1000
 _OVSDB_WAIT_S = 2.0
 _FLOWS_MIN = 2
-"""A bridge has at most one flow of its own (NORMAL, or none with fail_mode=secure); the agent's tables are dozens."""
+"""A bridge has at most one flow of its own (NORMAL, or none with fail_mode=secure); the agent's are dozens in the
+integration bridge, and in each physical one a drop for the patch port. Source: neutron's ovs_neutron_agent.py,
+setup_physical_bridges.
+"""
 
 
 def start(call: Call) -> int:
-    """The agent controls the integration bridge and its flows are there, or it lives and waits."""
+    """The agent controls its bridges and their flows are there, or it lives and waits."""
     _hurry_bridges(call)
     return neutron_agent.start(call, _missing)
 
@@ -59,7 +62,10 @@ def _controller_port(values: dict[tuple[str, str], str]) -> int:
 def _missing(call: Call, process: Process) -> str:
     """What is not there yet: OpenFlow controller, the bridge's connection to it, flows, in the order they come.
 
-    The broker is not among them: the agent connects to it last, while the L3 agent is still loading.
+    The physical bridges are the last thing before the agent first reports to Neutron. That report has to come before
+    the L3 agent asks for its routers: a port of a host without a living Open vSwitch agent is refused its binding
+    (binding_failed), and stays without one. The broker is not among what is waited for: the agent reports while the L3
+    agent is still loading.
     """
     from hotspare_ocf import neutron_config, sockets
 
@@ -71,7 +77,16 @@ def _missing(call: Call, process: Process) -> str:
         return f"its OpenFlow controller (port {controller})"
     if controller not in found.accepted:
         return f"bridge {bridge} to connect to the agent's OpenFlow controller"
-    return "" if _flows(bridge, call) >= _FLOWS_MIN else f"flows in bridge {bridge}"
+    for name in (bridge, *_physical_bridges(values)):
+        if _flows(name, call) < _FLOWS_MIN:
+            return f"flows in bridge {name}"
+    return ""
+
+
+def _physical_bridges(values: dict[tuple[str, str], str]) -> list[str]:
+    """The bridges of bridge_mappings, `PHYSICAL_NETWORK:BRIDGE,…`."""
+    pairs = values.get(("ovs", "bridge_mappings"), "").split(",")
+    return [bridge.strip() for _, colon, bridge in (pair.partition(":") for pair in pairs) if colon]
 
 
 def _flows(bridge: str, call: Call) -> int:
@@ -96,7 +111,7 @@ AGENT = Agent(
     "neutron-openvswitch-agent",
     short="Neutron Open vSwitch agent",
     long="Runs Neutron's Open vSwitch agent under an identity (host) that may move between nodes. start returns when "
-    "the agent controls the integration bridge, so that the L3 agent can follow.",
+    "the agent controls its bridges, so that the L3 agent can follow.",
     parameters=neutron_agent.parameters(
         binary="neutron-openvswitch-agent",
         plugin_config="/etc/neutron/plugins/ml2/openvswitch_agent.ini",
