@@ -51,13 +51,14 @@ def test_without_neutron_the_cluster_is_told_and_the_rest_cannot_be(cluster):
 def test_with_one_node_off_the_others_tell(cluster):
     """net1 carries the gateway or may; net3 only has a vote, so its power costs no router anything."""
     cluster.lab("power", "net3", "off")
+    asked = ("sh", "-c", f"{HOTSPARE} status >/dev/null; echo $?")
     try:
+        eventually(lambda: cluster.desk(*asked).strip() == "1", within_s=120, what="the others miss net3")
         found = lines(cluster.hotspare("status", "--json", expect=1))
         assert found["quorum"]["details"][0].startswith("net3")
         assert found["routers"]["answer"] == "yes"
     finally:
         cluster.lab("power", "net3", "on")
-    asked = ("sh", "-c", f"{HOTSPARE} status >/dev/null; echo $?")
     eventually(lambda: cluster.desk(*asked).strip() == "0", within_s=120, what="net3 is a member again")
 
 

@@ -17,7 +17,7 @@ from hotspare_ocf import (
     neutron_metadata_agent,
     neutron_openvswitch_agent,
 )
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -116,6 +116,7 @@ def test_a_call_knows_its_time_its_instance_and_whether_it_is_a_probe():
     assert 17 < call.remaining_s() <= 18
 
 
+@example({"timeout": "inf"}, "inf")
 @given(st.dictionaries(st.sampled_from(["timeout", "interval"]), st.text()), st.text())
 def test_rubbish_in_the_environment_never_raises(meta, level):
     environ = {f"OCF_RESKEY_CRM_meta_{name}": value for name, value in meta.items()}

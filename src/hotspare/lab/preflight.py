@@ -30,7 +30,6 @@ PACKAGES = {
     "mount": "mount",
     "nsenter": "util-linux",
     "setsid": "util-linux",
-    "ssh": "openssh-client",
     "systemctl": "systemd",
     "systemd-nspawn": "systemd-container",
     "unshare": "util-linux",

@@ -215,10 +215,13 @@ def _up(name: str) -> Layout:
     return layout
 
 
+REMEDIES = {"ssh": "apt-get install openssh-client"}
+
+
 def _become(layout: Layout, command: list[str], environ: dict[str, str]) -> None:
     """This process becomes the command, in the operator's namespace."""
     if shutil.which(command[0], path=environ.get("PATH")) is None:
-        raise RefusedError(f"{command[0]}: no such command", code=127)
+        raise RefusedError(f"{command[0]}: no such command", code=127, hint=REMEDIES.get(command[0], ""))
     namespace.enter(layout.switch)
     sys.stdout.flush()
     os.execvpe(command[0], command, environ)  # noqa: S606  # no shell is the point

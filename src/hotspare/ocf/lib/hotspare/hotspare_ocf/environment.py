@@ -85,4 +85,4 @@ def _number(text: str | None, default: float) -> float:
         value = float(text or default)
     except ValueError:
         return default
-    return value if value >= 0 else default
+    return value if 0 <= value < float("inf") else default
