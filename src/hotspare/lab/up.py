@@ -121,7 +121,7 @@ def _build(layout: Layout, phases: _Phases, *, bare: bool, tell: Tell) -> None:
     write(layout.clouds_yaml, openstack.clouds_yaml(layout, secrets), mode=0o600)
     _start(layout, phases, tell, disk)
     with phases.one("services"), namespace.entered(layout.switch):
-        openstack.wait_ready(layout, secrets, tell.note)
+        openstack.wait_ready(layout, tell.note)
 
 
 def _write_access(layout: Layout, keys: access.Access) -> None:

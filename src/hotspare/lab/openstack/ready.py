@@ -12,7 +12,6 @@ from hotspare.lab import console
 from hotspare.lab.layout import Layout
 from hotspare.lab.openstack.cloud import connect
 from hotspare.lab.openstack.clouds import APPLICATION_CLOUD
-from hotspare.lab.openstack.secrets import Secrets
 from hotspare.lab.openstack.services import COMPUTE, CONTROLLER, KEYSTONE_PORT, NEUTRON_PORT, controller_address
 from hotspare.model.errors import HotspareError, TimedOutError
 
@@ -24,7 +23,7 @@ OVS_AGENT = "Open vSwitch agent"
 Progress = Callable[[str], None]
 
 
-def wait_ready(layout: Layout, secrets: Secrets, progress: Progress) -> None:  # noqa: ARG001
+def wait_ready(layout: Layout, progress: Progress) -> None:
     """Keystone and Neutron answer the operator's application credential, and the compute node's agent is alive.
 
     To be called in the lab's switch namespace.
