@@ -151,7 +151,7 @@ class Played(Machines):
         return "b", ClusterStatus(
             pacemaker="2.1.5", dc="b", quorate=True, fencing_enabled=True, maintenance=self.maintenance,
             no_quorum_policy="stop", last_change="", nodes=tuple(self._node(name) for name in ("a", "b")),
-            resources=tuple(self._resources()), failures=(), fail_counts=(), fencings=(), bans=(),
+            resources=tuple(self._resources()), failures=(), degraded=(), fail_counts=(), fencings=(), bans=(),
         )  # fmt: skip
 
     def _node(self, name: str) -> NodeState:

@@ -71,3 +71,17 @@ def test_a_gateway_promoted_twice_is_not_well() -> None:
     working = status("working")
     doubled = tuple(replace(r, role=Role.PROMOTED) if r.role is Role.UNPROMOTED else r for r in working.resources)
     assert any("promoted on net1, net2" in line for line in settled.missing(SPEC, replace(working, resources=doubled)))
+
+
+def test_a_resource_that_works_but_is_troubled_has_not_failed() -> None:
+    told = (
+        '<failures><failure op_key="neutron-gateway-l3_monitor_31000" node="net2" exitstatus="OCF_DEGRADED" '
+        'exitreason="no connection to the broker" exitcode="190" call="48" status="complete" queued="0" exec="0" '
+        'last-rc-change="2026-11-25 10:00:43Z" interval="31000" task="monitor"/></failures>'
+    )
+    found = crm_mon_xml.read((HERE / "working.xml").read_text().replace("<status ", f"{told}<status "))
+    assert [(action.resource, action.node, action.reason) for action in found.degraded] == [
+        ("neutron-gateway-l3", "net2", "no connection to the broker")
+    ]
+    assert found.failures == ()
+    assert settled.missing(SPEC, found) == ()

@@ -86,7 +86,7 @@ def test_monitor_loads_next_to_nothing(name, tmp_path):
         ("config", "neutron.conf", "parameter config is not an absolute path"),
         ("host", "edge gateway", "parameter host may have letters"),
         ("host", "../../etc/passwd", "parameter host may have letters"),
-        ("dataplane", "mine", "parameter dataplane is one of own, gateway"),
+        ("dataplane", "mine", "parameter dataplane is not one of own, gateway"),
         ("user", "neu\ntron", "parameter user holds a line break"),
     ],
 )

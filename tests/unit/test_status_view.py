@@ -55,6 +55,7 @@ def cluster(**changes: object) -> ClusterStatus:
             *(resource(agent, "ocf:openstack:x", "net2") for agent in AGENTS),
         ),
         failures=(),
+        degraded=(),
         fail_counts=(),
         fencings=(FenceEvent("net1", "off", Fenced.SUCCESS, "net2", "pacemaker-controld.1", "net2", "10:00", ""),),
         bans=(),
@@ -100,6 +101,7 @@ def test_all_is_well():
         ({"resources": tuple(r for r in cluster().resources if r.id != AGENTS[1])}, "agents"),
         ({"resources": tuple(r for r in cluster().resources if r.id != "failover")}, "addresses"),
         ({"failures": (FailedAction("x", "start", "net1", 1, "error", "no bridge", "complete", "10:00"),)}, "failures"),
+        ({"degraded": (FailedAction("x", "monitor", "net1", 190, "", "no broker", "complete", "10:00"),)}, "degraded"),
         ({"maintenance": True}, "failures"),
     ],
 )

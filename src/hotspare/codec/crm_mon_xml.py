@@ -21,6 +21,9 @@ CRM_MON = ("crm_mon", "--one-shot", "--output-as=xml", "--inactive", "--failcoun
 
 INFINITY = 1_000_000
 _OLD_ROLES = {"Master": Role.PROMOTED, "Slave": Role.UNPROMOTED}
+_DEGRADED = frozenset({190, 191})
+"""Exit codes of a monitor that found its resource at work, but troubled. Source: OCF 1.1, OCF_DEGRADED and
+OCF_DEGRADED_PROMOTED; Pacemaker counts them as success and lists them among the failures (2.1.5, measured)."""
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True)
 
 
@@ -39,6 +42,7 @@ def read(text: str) -> ClusterStatus:
     dc = root.find("summary/current_dc")
     options = root.find("summary/cluster_options")
     change = root.find("summary/last_change")
+    actions = [_failure(found) for found in root.iterfind("failures/failure")]
     present = dc is not None and _true(dc, "present")
     return ClusterStatus(
         pacemaker=_text(dc, "version"),
@@ -50,7 +54,8 @@ def read(text: str) -> ClusterStatus:
         last_change=_text(change, "time"),
         nodes=tuple(_node(found) for found in root.iterfind("nodes/node")),
         resources=tuple(_resources(root)),
-        failures=tuple(_failure(found) for found in root.iterfind("failures/failure")),
+        failures=tuple(action for action in actions if action.exit_code not in _DEGRADED),
+        degraded=tuple(action for action in actions if action.exit_code in _DEGRADED),
         fail_counts=tuple(_fail_counts(root)),
         fencings=tuple(_fencing(found) for found in root.iterfind("fence_history/fence_event")),
         bans=tuple((_text(ban, "id"), _text(ban, "resource"), _text(ban, "node")) for ban in root.iterfind("bans/ban")),

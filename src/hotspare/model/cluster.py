@@ -127,6 +127,8 @@ class ClusterStatus:
     nodes: tuple[NodeState, ...]
     resources: tuple[Resource, ...]
     failures: tuple[FailedAction, ...]
+    degraded: tuple[FailedAction, ...]
+    """Monitors that found their resource at work, with a trouble: told, and nothing is recovered for it."""
     fail_counts: tuple[FailCount, ...]
     fencings: tuple[FenceEvent, ...]
     """Newest first."""

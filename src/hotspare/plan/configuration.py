@@ -19,6 +19,14 @@ STICKINESS = "200"
 AGENT_META = {"migration-threshold": "3", "failure-timeout": "120s"}
 """Three failures of an agent move the gateway; a failure is forgotten after two minutes without another."""
 
+LEVEL_BROKER, LEVEL_WORK = 10, 20
+"""How deep a monitor looks: at the agent's connection to the broker; at its work, too (bridges with flows, routers
+that forward). What it finds there is told as degraded; only a data plane that is dead as a whole is a failure.
+"""
+
+_LEVELS = {"ovs": LEVEL_WORK, "l3": LEVEL_BROKER, "metadata": LEVEL_WORK}
+"""The L3 agent's work are the routers, and those are the gateway's to look at."""
+
 _PROVIDERS = {"ovs": "neutron-openvswitch-agent", "l3": "neutron-agent-l3", "metadata": "neutron-metadata-agent"}
 
 
@@ -157,6 +165,7 @@ def _clone(name: str, gateway: Gateway) -> Element:
             ("monitor", "10s", 20, "Promoted"),
             ("monitor", "11s", 20, "Unpromoted"),
         ),
+        deeper=(("31s", 20, "Promoted", LEVEL_WORK), ("59s", 20, "Unpromoted", LEVEL_WORK)),
     )
     meta = {
         "promotable": "true",
@@ -188,7 +197,7 @@ def _agents(name: str, neutron: Neutron) -> Element:
         primitives.append(
             _primitive(
                 f"{name}-{agent}", f"ocf:openstack:{_PROVIDERS[agent]}", parameters, meta=AGENT_META,
-                operations=operations,
+                operations=operations, deeper=(("31s", 30, "", _LEVELS[agent]),),
             )
         )  # fmt: skip
     return element("group", *primitives, attributes={"id": f"{name}-agents"})
@@ -224,11 +233,15 @@ def _primitive(
     *,
     meta: Mapping[str, str],
     operations: tuple[tuple[str, str, int, str], ...],
+    deeper: tuple[tuple[str, int, str, int], ...] = (),
 ) -> Element:
-    """A resource; each operation is its name, interval, timeout in s and role."""
+    """A resource; each operation is its name, interval, timeout in s and role, each deeper monitor its interval,
+    timeout in s, role and level.
+    """
     kind, *provider, type_ = agent.split(":")
     attributes = {"id": id_, "class": kind, "type": type_} | ({"provider": provider[0]} if provider else {})
-    ops = tuple(_operation(id_, *operation) for operation in operations)
+    ops = [_operation(id_, *operation) for operation in operations]
+    ops += [_operation(id_, "monitor", *monitor) for monitor in deeper]
     return element(
         "primitive",
         _nvpairs("instance_attributes", f"{id_}-parameters", parameters),
@@ -238,9 +251,11 @@ def _primitive(
     )
 
 
-def _operation(id_: str, name: str, interval: str, timeout_s: int, role: str) -> Element:
+def _operation(id_: str, name: str, interval: str, timeout_s: int, role: str, level: int = 0) -> Element:
+    """`level` is a monitor's OCF_CHECK_LEVEL. Source: Pacemaker Explained, "Multiple Monitor Operations"."""
     attributes = {"id": f"{id_}-{name}-{interval}", "name": name, "interval": interval, "timeout": f"{timeout_s}s"}
-    return element("op", attributes=attributes | ({"role": role} if role else {}))
+    depth = _nvpairs("instance_attributes", f"{id_}-{name}-{interval}-depth", {"OCF_CHECK_LEVEL": str(level)})
+    return element("op", *([depth] if level else []), attributes=attributes | ({"role": role} if role else {}))
 
 
 def _nvpairs(tag: str, id_: str, pairs: Mapping[str, str]) -> Element:

@@ -44,6 +44,7 @@ def view(wanted: Wanted, seen: Seen) -> StatusView:
         *(line for gateway in gateways for line in _gateway_lines(gateway, seen)),
         *_vips(wanted, seen.status),
         _failures(seen.status),
+        *_degraded(seen.status),
     )
     return StatusView(
         cluster=wanted.cluster,
@@ -195,3 +196,11 @@ def _failures(status: ClusterStatus | str) -> Line:
     return Line(
         "failures", Answer.NO if found else Answer.YES, f"{len(found)} waiting for a hand" if found else "none", found
     )
+
+
+def _degraded(status: ClusterStatus | str) -> Sequence[Line]:
+    """What the cluster's own monitors found half a minute ago at most; no line where they found nothing."""
+    if isinstance(status, str) or not status.degraded:
+        return ()
+    found = tuple(f"{action.resource} on {action.node} ({action.at}): {action.reason}" for action in status.degraded)
+    return (Line("degraded", Answer.NO, f"{len(found)} at work, but troubled", found),)

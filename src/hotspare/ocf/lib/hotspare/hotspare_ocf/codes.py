@@ -10,6 +10,8 @@ ERR_CONFIGURED = 6  # fatal: Pacemaker will not try any node
 NOT_RUNNING = 7
 RUNNING_PROMOTED = 8
 FAILED_PROMOTED = 9
+DEGRADED = 190  # runs, with a trouble that is told; Pacemaker recovers nothing
+DEGRADED_PROMOTED = 191
 
 
 class OcfError(Exception):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from hotspare_ocf.declaration import BOOLEANS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +46,10 @@ class Call:
 
     def __getitem__(self, name: str) -> str:
         return self.parameters[name]
+
+    def yes(self, name: str) -> bool:
+        """Whether a boolean parameter is on."""
+        return BOOLEANS[self.parameters[name].lower()]
 
     def remaining_s(self) -> float:
         """What is left until the deadline, never below 0."""

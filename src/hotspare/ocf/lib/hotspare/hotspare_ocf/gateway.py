@@ -10,7 +10,7 @@ import os
 
 from hotspare_ocf import codes, markers
 from hotspare_ocf.codes import OcfError
-from hotspare_ocf.declaration import Action, Agent, Parameter
+from hotspare_ocf.declaration import Action, Agent, Parameter, where_routers_are
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,41 +19,75 @@ if TYPE_CHECKING:
 _SCORE_COLD = 100
 """Promotion score of a spare that starts from nothing; leaves room for fresher ones above and staler ones below."""
 
+_LEVEL_FORWARDING = 20
+"""OCF_CHECK_LEVEL from which a monitor asks whether the routers really forward."""
+
+_CODES = {markers.PROMOTED: codes.RUNNING_PROMOTED, markers.UNPROMOTED: codes.SUCCESS, "": codes.NOT_RUNNING}
+
 _NETNS_DIR = "/run/netns"
 _CRM_ATTRIBUTE = "/usr/sbin/crm_attribute"
 _CRM_WAIT_S = 5.0
 
 
 def monitor(call: Call) -> int:
-    """Promoted, unpromoted, or not running only with no record and no router here that could forward."""
+    """Promoted, unpromoted, or not running only with no record and no router here that could forward.
+
+    At OCF_CHECK_LEVEL 20 also whether the routers really forward, or, on a spare, whether they could.
+    """
     if not call["gateway"]:
         raise OcfError(codes.ERR_CONFIGURED, "; ".join(call.problems))
     role = markers.role(call["gateway"])
-    if role == markers.PROMOTED:
-        if call.is_probe:
-            _score(call, _SCORE_COLD)
-        return codes.RUNNING_PROMOTED
     # Routers on a node where another gateway is promoted are that gateway's.
-    if not markers.promoted() and (call.is_probe or _has_router_namespace()):
-        forwards = _may_forward(call)
-        if forwards and role:
-            raise OcfError(
-                codes.FAILED_PROMOTED,
-                f"routers forward here, but gateway {call['gateway']} is not promoted on this node",
-            )
-        if forwards and not _is_strangers(call):
-            raise OcfError(
-                codes.FAILED_PROMOTED,
-                f"routers forward here, but gateway {call['gateway']} was not started on this node",
-            )
-        if forwards is None:
-            raise OcfError(
-                codes.ERR_GENERIC,
-                "routers' namespaces are here and Open vSwitch does not answer: cannot tell whether they forward",
-            )
-    if role and call.is_probe:
-        _score(call, _SCORE_COLD)
-    return codes.SUCCESS if role else codes.NOT_RUNNING
+    if role != markers.PROMOTED and not markers.promoted() and (call.is_probe or _has_router_namespace()):
+        _refuse_forwarding(call, role)
+    if call.is_probe:
+        if role:
+            _score(call, _SCORE_COLD)
+    elif call.level >= _LEVEL_FORWARDING:
+        _look_deeper(call, role)
+    return _CODES.get(role, codes.SUCCESS)
+
+
+def _refuse_forwarding(call: Call, role: str) -> None:
+    """Raises OcfError where routers forward, or may, that no promotion allowed."""
+    forwards = _may_forward(call)
+    if forwards and role:
+        raise OcfError(
+            codes.FAILED_PROMOTED,
+            f"routers forward here, but gateway {call['gateway']} is not promoted on this node",
+        )
+    if forwards and not _is_strangers(call):
+        raise OcfError(
+            codes.FAILED_PROMOTED,
+            f"routers forward here, but gateway {call['gateway']} was not started on this node",
+        )
+    if forwards is None:
+        raise OcfError(
+            codes.ERR_GENERIC,
+            "routers' namespaces are here and Open vSwitch does not answer: cannot tell whether they forward",
+        )
+
+
+def _look_deeper(call: Call, role: str) -> None:
+    """Raises OcfError: nothing forwards here (a failure: another node has to be promoted), or single routers do not, or
+    this spare could carry none (degraded: told, and nobody would be helped by a takeover).
+    """
+    from hotspare_ocf import forwarding, sweep, vswitchd
+
+    if role == markers.UNPROMOTED and (trouble := vswitchd.trouble()):
+        raise OcfError(codes.DEGRADED, f"this node could not carry gateway {call['gateway']}: {trouble}")
+    if role != markers.PROMOTED:
+        return
+    try:
+        outage = forwarding.outage(call.remaining_s())
+        trouble = "" if outage else forwarding.trouble(sweep.site(call))
+    except OSError as error:
+        raise OcfError(codes.DEGRADED_PROMOTED, f"cannot tell whether the routers forward: {error}") from error
+    if outage:
+        _score(call, None)
+        raise OcfError(codes.FAILED_PROMOTED, f"no router of gateway {call['gateway']} forwards here: {outage}")
+    if trouble:
+        raise OcfError(codes.DEGRADED_PROMOTED, trouble)
 
 
 def start(call: Call) -> int:
@@ -66,6 +100,7 @@ def start(call: Call) -> int:
         )
     if not _others_promoted(call):
         _clean(call)
+    _require_switch(call)
     markers.write(call["gateway"], markers.UNPROMOTED)
     _score(call, _SCORE_COLD)
     return codes.SUCCESS
@@ -77,6 +112,7 @@ def promote(call: Call) -> int:
         return codes.SUCCESS
     if others := _others_promoted(call):
         raise OcfError(codes.ERR_GENERIC, f"this node carries gateway {others[0]}; a node carries one at a time")
+    _require_switch(call)
     _clean(call)
     markers.write(call["gateway"], markers.PROMOTED)
     return codes.SUCCESS
@@ -99,6 +135,13 @@ def stop(call: Call) -> int:
     return codes.SUCCESS
 
 
+def reload(call: Call) -> int:
+    """SUCCESS: what may be changed without a restart is read anew at every call, so nothing is left to do."""
+    if not markers.role(call["gateway"]):
+        raise OcfError(codes.NOT_RUNNING, f"gateway {call['gateway']} was not started here; there is nothing to reload")
+    return codes.SUCCESS
+
+
 def validate(_call: Call) -> int:
     """SUCCESS where the parameters are right and Open vSwitch is installed."""
     if not os.path.exists("/usr/bin/ovs-vsctl"):
@@ -113,6 +156,14 @@ def _withdraw(call: Call) -> None:
     if not markers.role(call["gateway"]) and _is_strangers(call):
         return
     _clean(call)
+
+
+def _require_switch(call: Call) -> None:
+    """Raises OcfError where ovs-vswitchd is not at work; waits for one that is starting, as the machine may be."""
+    from hotspare_ocf import vswitchd
+
+    if trouble := vswitchd.trouble(within_s=call.remaining_s() / 2):
+        raise OcfError(codes.ERR_GENERIC, f"this node cannot carry gateway {call['gateway']}: {trouble}")
 
 
 def _clean(call: Call) -> None:
@@ -181,10 +232,7 @@ AGENT = Agent(
                   long="Name of the gateway: the host name under which Neutron knows its agents."),
         Parameter("strategy", "choice", default="cold", choices=("cold",), short="what a spare has ready",
                   long="cold: nothing; the agents rebuild all routers after a takeover."),
-        Parameter("integration_bridge", "words", default="br-int", short="integration bridge",
-                  long="The Open vSwitch bridge with the routers' ports."),
-        Parameter("state_path", "path", default="/var/lib/neutron", short="Neutron's state directory",
-                  long="state_path of neutron.conf: pid and configuration files of the routers' helpers."),
+        *where_routers_are(),
     ),
     actions=(
         Action("start", start, timeout_s=60),
@@ -193,6 +241,9 @@ AGENT = Agent(
         Action("demote", demote, timeout_s=60),
         Action("monitor", monitor, timeout_s=20, interval_s=10, role="Unpromoted"),
         Action("monitor", monitor, timeout_s=20, interval_s=9, role="Promoted"),
+        Action("monitor", monitor, timeout_s=30, interval_s=31, role="Promoted", depth=20),
+        Action("monitor", monitor, timeout_s=30, interval_s=59, role="Unpromoted", depth=20),
+        Action("reload-agent", reload, timeout_s=20),
         Action("validate-all", validate, timeout_s=10),
     ),
 )  # fmt: skip

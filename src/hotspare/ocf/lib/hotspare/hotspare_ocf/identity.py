@@ -95,6 +95,17 @@ def is_marked(command_line: bytes, path: str) -> bool:
     return b"--config-file\0" + wanted in command_line or b"--config-file " + wanted in command_line
 
 
+def resource_of(command_line: bytes) -> str:
+    """The resource whose drop-in the command line has as its `--config-file`; empty where it has none."""
+    from itertools import pairwise
+
+    words = command_line.replace(b"\0", b" ").split(b" ")
+    for option, value in pairwise(words):
+        if option == b"--config-file" and value.startswith(RUN_DIR.encode() + b"/"):
+            return value.rpartition(b"/")[2].removesuffix(b".conf").decode(errors="replace")
+    return ""
+
+
 def marked(path: str) -> list[int]:
     """Pids of all processes that run with this drop-in, from one pass over /proc."""
     return [pid for pid in pids() if is_marked(command_line(pid), path)]

@@ -11,6 +11,7 @@ from hotspare_ocf.codes import OcfError
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _UMASK = 0o022
+_CLONE_NEWUTS = 0x04000000  # sched.h
 
 
 def find_binary(name: str) -> str | None:
@@ -19,9 +20,18 @@ def find_binary(name: str) -> str | None:
     return next((path for path in candidates if os.path.isfile(path) and os.access(path, os.X_OK)), None)
 
 
-def launch(arguments: list[str], *, user: str, log_file: str, pid_file: str) -> identity.Process:
+def may_read(account: pwd.struct_passwd, status: os.stat_result) -> bool:
+    """Whether the file's mode lets the user read it. Source: path_resolution(7); access control lists are not seen."""
+    if account.pw_uid in (0, status.st_uid):
+        return account.pw_uid == 0 or bool(status.st_mode & 0o400)
+    if status.st_gid in os.getgrouplist(account.pw_name, account.pw_gid):
+        return bool(status.st_mode & 0o040)
+    return bool(status.st_mode & 0o004)
+
+
+def launch(arguments: list[str], *, user: str, log_file: str, pid_file: str, hostname: str = "") -> identity.Process:
     """The daemon runs: leader of its session, cwd /, no descriptor of ours, output appended to its log file, pid file
-    written.
+    written. With a `hostname` it sees that name, and nobody else does.
 
     The child writes the pid file before it becomes the daemon, so no daemon is ever without one, however early this
     process is killed.
@@ -37,6 +47,8 @@ def launch(arguments: list[str], *, user: str, log_file: str, pid_file: str) -> 
     if pid == 0:
         try:
             os.close(reader)
+            if hostname:
+                _be_called(hostname)
             _become(arguments, account, log_file, pid_file, keep=writer)
         except BaseException as error:  # noqa: BLE001 whatever it is, the parent has to hear it
             os.write(writer, f"{type(error).__name__}: {error}".encode())
@@ -87,6 +99,18 @@ def _become(arguments: list[str], account: pwd.struct_passwd, log_file: str, pid
         "LANG": "C.UTF-8",
     }
     os.execve(arguments[0], arguments, environ)
+
+
+def _be_called(hostname: str) -> None:
+    """The calling process is in a UTS namespace of its own with that name. Source: uts_namespaces(7), unshare(2)."""
+    import ctypes
+    import socket
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWUTS) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), hostname)
+    socket.sethostname(hostname)
 
 
 def _prepare_log(path: str, uid: int, gid: int) -> None:

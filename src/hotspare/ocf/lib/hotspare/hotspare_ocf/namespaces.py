@@ -31,16 +31,23 @@ def links_down(paths: Iterable[str]) -> list[str]:
 
     Addresses and processes stay; a namespace that has gone in the meantime is silent.
     """
+    return [f"links cannot be taken down: {failure}" for failure in inside(paths, lambda _path: _all_down())]
+
+
+def inside(paths: Iterable[str], work: Callable[[str], None]) -> list[str]:
+    """The work has been done in each of the namespaces behind the paths, by this thread. Returns what failed, in words
+    that begin with the path; a namespace that has gone in the meantime is left out.
+    """
     home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     failures = []
     try:
         for path in paths:
             try:
-                _enter_and(path, _all_down)
+                _enter_and(path, work)
             except FileNotFoundError:
                 continue
             except OSError as error:
-                failures.append(f"{path}: links cannot be taken down: {error.strerror}")
+                failures.append(f"{path}: {error.strerror or error}")
             finally:
                 _setns(home)
     finally:
@@ -87,13 +94,13 @@ def _together(work: Callable[[str], None], names: list[str]) -> list[str]:
     return failures
 
 
-def _enter_and(path: str, work: Callable[[], None]) -> None:
+def _enter_and(path: str, work: Callable[[str], None]) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         _setns(descriptor)
     finally:
         os.close(descriptor)
-    work()
+    work(path)
 
 
 def _setns(descriptor: int) -> None:

@@ -1,4 +1,4 @@
-"""What the three Neutron agents have in common: one daemon, one drop-in configuration, one pid file."""
+"""What the Neutron agents have in common: one daemon, one drop-in configuration, one pid file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 from hotspare_ocf import codes, identity
 from hotspare_ocf.codes import OcfError
-from hotspare_ocf.declaration import Parameter
+from hotspare_ocf.declaration import Action, Parameter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hotspare_ocf.identity import Process
 
     Ready = Callable[[Call, Process], str]
-    """What the agent still waits for, in words; empty once it is ready."""
+    """What the agent lacks to do its work, in words; empty where nothing is missing."""
 
 _READY_SHARE = 0.5
 _READY_WAIT_MAX_S = 30.0
@@ -25,6 +25,11 @@ no failure of an agent.
 """
 
 _POLL_S = 0.1
+
+_HOSTNAME_CHARS_MAX = 64  # HOST_NAME_MAX, limits.h
+
+LEVEL_BROKER, LEVEL_WORK = 10, 20
+"""What a monitor looks at besides the process, from this OCF_CHECK_LEVEL on."""
 
 _GRACE_S = 1.5
 """Between TERM and KILL. Neutron's agents have nothing to hand over when they end; their helpers end with them."""
@@ -41,9 +46,14 @@ def parameters(*, binary: str, plugin_config: str, log_file: str) -> tuple[Param
                   long="The host name under which Neutron knows the agent, the same on every node that may carry "
                        "it. Given to the agent as one more configuration file, /run/hotspare/RESOURCE.conf. Empty: "
                        "what the configuration files say, else the node's name."),
+        Parameter("hostname", "name", short="host name of the agent",
+                  long="The host name that the agent itself sees, in a UTS namespace of its own: where host is not "
+                       "given, Neutron takes it for the identity. The node's own name and /etc/hosts stay as they "
+                       "are. At most 64 characters."),
         Parameter("binary", "words", default=binary, short="the agent's program",
                   long="Name or absolute path of the agent's program."),
-        Parameter("user", "words", default="neutron", short="user", long="The user that the agent runs as."),
+        Parameter("user", "words", default="neutron", short="user of the agent",
+                  long="The user that the agent runs as."),
         Parameter("pid", "path", default=identity.RUN_DIR + "/${OCF_RESOURCE_INSTANCE}.pid", unique=True,
                   short="pid file",
                   long="File with the agent's pid, start time and boot. Default: /run/hotspare/RESOURCE.pid."),
@@ -51,7 +61,27 @@ def parameters(*, binary: str, plugin_config: str, log_file: str) -> tuple[Param
                   long="The agent's log file; its standard output and error go there too."),
         Parameter("additional_parameters", "words", short="more arguments",
                   long="More arguments for the agent's command line, quoted as for a shell."),
+        Parameter("silence_max", "integer", default="75", least=1, most=86_400, reloadable=True,
+                  short="silence to the broker (s)",
+                  long="Seconds after which an agent that has sent nothing to the broker is told as degraded, by a "
+                       "monitor with OCF_CHECK_LEVEL 10 or more. 75 is Neutron's own agent_down_time. Nothing is "
+                       "ever restarted for it."),
     )  # fmt: skip
+
+
+def actions(
+    start: Callable[[Call], int], monitor: Callable[[Call], int], stop: Callable[[Call], int]
+) -> tuple[Action, ...]:
+    """The family's actions with this agent's own; times are what the metadata advises."""
+    return (
+        Action("start", start, timeout_s=60),
+        Action("stop", stop, timeout_s=60),
+        Action("monitor", monitor, timeout_s=20, interval_s=10),
+        Action("monitor", monitor, timeout_s=20, interval_s=31, depth=LEVEL_BROKER),
+        Action("monitor", monitor, timeout_s=30, interval_s=59, depth=LEVEL_WORK),
+        Action("reload-agent", reload, timeout_s=20),
+        Action("validate-all", validate, timeout_s=10),
+    )
 
 
 def running(call: Call) -> Process | None:
@@ -69,8 +99,12 @@ def running(call: Call) -> Process | None:
     return None
 
 
-def monitor(call: Call) -> int:
-    """SUCCESS with the agent alive; NOT_RUNNING only once neither pid file nor command line shows it."""
+def monitor(call: Call, lacks: Ready | None = None) -> int:
+    """SUCCESS with the agent alive; NOT_RUNNING only once neither pid file nor command line shows it.
+
+    OCF_CHECK_LEVEL 10 also asks for its connection to the broker, 20 what it `lacks` to do its work. Trouble there is
+    DEGRADED: told, and nothing is restarted for it.
+    """
     process = running(call)
     if process is None:
         return codes.NOT_RUNNING
@@ -79,11 +113,58 @@ def monitor(call: Call) -> int:
         raise OcfError(
             codes.ERR_GENERIC, f"{call['binary']} (pid {process.pid}) is stopped by a signal and does no work"
         )
+    if not call.is_probe:
+        _tell_changed_files(call)
+    if call.level >= LEVEL_BROKER and (trouble := _trouble(call, process, lacks)):
+        raise OcfError(codes.DEGRADED, trouble)
     return codes.SUCCESS
 
 
+def _trouble(call: Call, process: Process, lacks: Ready | None) -> str:
+    from hotspare_ocf import connection
+
+    try:
+        said = [connection.trouble(call, process)]
+        if lacks and call.level >= LEVEL_WORK:
+            said.append(lacks(call, process))
+    except OSError as error:
+        return f"cannot tell how {call['binary']} does: {error}"
+    return "; ".join(filter(None, said))
+
+
+def _tell_changed_files(call: Call) -> None:
+    from hotspare_ocf import config_files
+
+    for path in config_files.noticed(call.instance):
+        from hotspare_ocf import events
+
+        events.tell(
+            "config.changed", resource=call.instance, file=path,
+            remedy=f"the agent runs with what it read at its start; crm resource restart {call.instance}",
+        )  # fmt: skip
+
+
 def validate(call: Call) -> int:
-    """SUCCESS where the agent could be started on this node; every file and user that is missing is named at once."""
+    """SUCCESS where the agent could be started on this node; everything that is missing is named at once."""
+    try:
+        more = _more_arguments(call)
+    except ValueError as error:
+        raise OcfError(codes.ERR_CONFIGURED, f"parameter additional_parameters: {error}") from error
+    if len(call["hostname"]) > _HOSTNAME_CHARS_MAX:
+        raise OcfError(
+            codes.ERR_CONFIGURED,
+            f"parameter hostname has more than {_HOSTNAME_CHARS_MAX} characters: {call['hostname']}",
+        )
+    for name in ("pid", "log_file"):
+        if os.path.isdir(call[name]):
+            raise OcfError(codes.ERR_ARGS, f"parameter {name}: {call[name]} is a directory, not a file")
+    if problems := _not_installed(call, more):
+        raise OcfError(codes.ERR_INSTALLED, "; ".join(problems))
+    return codes.SUCCESS
+
+
+def _not_installed(call: Call, more: list[str]) -> list[str]:
+    """Program, user and files that this node does not have, in words."""
     import pwd
 
     from hotspare_ocf import launching
@@ -91,44 +172,59 @@ def validate(call: Call) -> int:
     problems = []
     if not launching.find_binary(call["binary"]):
         problems.append(f"parameter binary: no program {call['binary']}")
-    for name in ("config", "plugin_config"):
-        try:
-            with open(call[name], "rb") as file:
-                file.read(1)
-        except OSError as error:
-            problems.append(f"parameter {name}: {call[name]}: {error.strerror}")
+    account = None
     try:
-        pwd.getpwnam(call["user"])
+        account = pwd.getpwnam(call["user"])
     except KeyError:
         problems.append(f"parameter user: no user {call['user']} on this node")
-    if problems:
-        raise OcfError(codes.ERR_INSTALLED, "; ".join(problems))
-    try:
-        _more_arguments(call)
-    except ValueError as error:
-        raise OcfError(codes.ERR_CONFIGURED, f"parameter additional_parameters: {error}") from error
+    named = [(name, call[name]) for name in ("config", "plugin_config")]
+    for name, path in (*named, *(("additional_parameters", path) for path in _config_files(more))):
+        try:
+            with open(path, "rb") as file:
+                file.read(1)
+                status = os.fstat(file.fileno())
+        except OSError as error:
+            problems.append(f"parameter {name}: {path}: {error.strerror}")
+        else:
+            if account and not launching.may_read(account, status):
+                problems.append(f"parameter {name}: {path} cannot be read by user {account.pw_name}")
+    return problems
+
+
+def reload(call: Call) -> int:
+    """SUCCESS: what may be changed without a restart is read anew at every call, so nothing is left to do.
+
+    Raises:
+        OcfError: the agent does not run, which a reload does not change.
+    """
+    if running(call) is None:
+        raise OcfError(codes.NOT_RUNNING, f"{call['binary']} does not run; there is nothing to reload")
     return codes.SUCCESS
 
 
 def start(call: Call, ready: Ready) -> int:
     """The agent runs with its identity and is ready, or lives and waits for what is not its own (the broker)."""
-    from hotspare_ocf import events, launching
+    from hotspare_ocf import config_files, events, launching
 
     validate(call)
     if process := running(call):
         return _wait_until_ready(call, process, ready)
     refuse_strangers(call)
     _write_drop_in(call)
+    more = _more_arguments(call)
+    config_files.remember(call.instance, [call["config"], call["plugin_config"], *_config_files(more)])
     arguments = [
         launching.find_binary(call["binary"]) or call["binary"],
         "--config-file", call["config"],
         "--config-file", call["plugin_config"],
         "--config-file", identity.drop_in(call.instance),
         "--log-file", call["log_file"],
-        *_more_arguments(call),
+        *more,
     ]  # fmt: skip
-    process = launching.launch(arguments, user=call["user"], log_file=call["log_file"], pid_file=call["pid"])
-    events.tell("agent.launched", resource=call.instance, pid=process.pid, host=call["host"])
+    process = launching.launch(
+        arguments, user=call["user"], log_file=call["log_file"], pid_file=call["pid"], hostname=call["hostname"]
+    )
+    events.tell("agent.launched", resource=call.instance, pid=process.pid, host=host(call))
     return _wait_until_ready(call, process, ready)
 
 
@@ -163,8 +259,16 @@ def has_been_started(call: Call) -> bool:
     return os.path.exists(identity.drop_in(call.instance))
 
 
+def host(call: Call) -> str:
+    """The identity that the agent gets from its resource; empty where its configuration or the node gives it."""
+    return call["host"] or call["hostname"]
+
+
 def forget(call: Call) -> None:
     """Identity and pid file are gone: the last step of a stop, so that one which failed is known to the next."""
+    from hotspare_ocf import config_files
+
+    config_files.forget(call.instance)
     for path in (call["pid"], identity.drop_in(call.instance)):
         try:
             os.unlink(path)
@@ -178,11 +282,13 @@ def refuse_strangers(call: Call) -> None:
     for pid in identity.pids():
         line = identity.command_line(pid)
         if program == identity.program(line) and not identity.is_marked(line, identity.drop_in(call.instance)):
+            other = identity.resource_of(line)
+            who = f"for the resource {other}" if other else f"not started by {call.instance}"
+            remedy = f"crm resource stop {other}" if other else f"systemctl disable --now {program.decode()}"
             raise OcfError(
                 codes.ERR_INSTALLED,
-                f"{call['binary']} already runs on this node as pid {pid}, not started by {call.instance}; "
-                f"two agents would fight over the same routers: "
-                f"stop the other one (systemctl disable --now {os.path.basename(call['binary'])})",
+                f"{call['binary']} already runs on this node as pid {pid}, {who}; "
+                f"two agents would fight over the same routers: stop the other one ({remedy})",
             )
 
 
@@ -290,6 +396,14 @@ def _more_arguments(call: Call) -> list[str]:
     import shlex
 
     return shlex.split(call["additional_parameters"])
+
+
+def _config_files(more: list[str]) -> list[str]:
+    """Configuration files that the additional arguments name, `--config-file PATH` or `--config-file=PATH`."""
+    from itertools import pairwise
+
+    named = [value for option, value in pairwise(more) if option == "--config-file"]
+    return named + [word.partition("=")[2] for word in more if word.startswith("--config-file=")]
 
 
 def _last_words(path: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hotspare_ocf import codes, markers, neutron_agent
 from hotspare_ocf.codes import OcfError
-from hotspare_ocf.declaration import Action, Agent, Parameter
+from hotspare_ocf.declaration import Agent, Parameter, where_routers_are
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def start(call: Call) -> int:
     _check_data_plane(call)
     if neutron_agent.running(call) is None:
         neutron_agent.refuse_strangers(call)
+        _require_switch(call)
         if call["dataplane"] == "own":
             _clean(call)
     return neutron_agent.start(call, _missing)
@@ -39,8 +40,11 @@ def monitor(call: Call) -> int:
     """As for every agent; but with a data plane of its own, a dead agent whose routers still forward is not stopped.
 
     Pacemaker takes NOT_RUNNING for proof that nothing is here and may start the resource elsewhere without a stop.
+    At OCF_CHECK_LEVEL 20 an Open vSwitch that is dead or hung under routers of its own is a failure, too.
     """
-    code = neutron_agent.monitor(call)
+    if call.level >= neutron_agent.LEVEL_WORK and _owns_routers(call) and neutron_agent.running(call):
+        _look_for_outage(call)
+    code = neutron_agent.monitor(call, _lacks)
     if code != codes.NOT_RUNNING or not _owns_routers(call):
         return code
     from hotspare_ocf import cleaning, sweep
@@ -63,12 +67,12 @@ def _check_data_plane(call: Call) -> None:
             codes.ERR_INSTALLED, f"gateway {carried[0]} owns the routers of this node; set dataplane=gateway"
         )
     if call["dataplane"] == "gateway":
-        if not call["host"]:
+        if not neutron_agent.host(call):
             raise OcfError(codes.ERR_CONFIGURED, "parameter host is required with dataplane=gateway")
-        if call["host"] not in carried:
+        if neutron_agent.host(call) not in carried:
             raise OcfError(
                 codes.ERR_GENERIC,
-                f"gateway {call['host']} is not promoted on this node, so nothing may forward for it here; "
+                f"gateway {neutron_agent.host(call)} is not promoted on this node, so nothing may forward for it here; "
                 "order this resource after the promotion and colocate it with the promoted role",
             )
 
@@ -80,6 +84,27 @@ def _missing(call: Call, process: Process) -> str:
     ports = neutron_config.broker_ports(neutron_config.read(neutron_agent.configuration(call)))
     connected = sockets.of(neutron_agent.family(process)).connected
     return "" if ports & connected else f"a connection to the broker (port {', '.join(map(str, sorted(ports)))})"
+
+
+def _lacks(call: Call, _process: Process) -> str:
+    """What keeps single routers from forwarding."""
+    from hotspare_ocf import forwarding, sweep
+
+    return forwarding.trouble(sweep.site(call))
+
+
+def _look_for_outage(call: Call) -> None:
+    from hotspare_ocf import forwarding
+
+    if outage := forwarding.outage(call.remaining_s()):
+        raise OcfError(codes.ERR_GENERIC, f"no router of this node forwards: {outage}")
+
+
+def _require_switch(call: Call) -> None:
+    from hotspare_ocf import vswitchd
+
+    if trouble := vswitchd.trouble(within_s=call.remaining_s() / 2):
+        raise OcfError(codes.ERR_GENERIC, f"no router could forward on this node: {trouble}")
 
 
 def _is_strangers(call: Call) -> bool:
@@ -113,15 +138,7 @@ AGENT = Agent(
         Parameter("dataplane", "choice", default="own", choices=("own", "gateway"), short="who owns the routers here",
                   long="own: this resource; its stop removes them. gateway: a resource ocf:hotspare:gateway; stop "
                        "leaves them forwarding, so that a restart of the agent costs no packet."),
-        Parameter("integration_bridge", "words", default="br-int", short="integration bridge",
-                  long="The Open vSwitch bridge with the routers' ports."),
-        Parameter("state_path", "path", default="/var/lib/neutron", short="Neutron's state directory",
-                  long="state_path of neutron.conf: pid and configuration files of the routers' helpers."),
+        *where_routers_are(),
     ),
-    actions=(
-        Action("start", start, timeout_s=60),
-        Action("stop", stop, timeout_s=60),
-        Action("monitor", monitor, timeout_s=20, interval_s=10),
-        Action("validate-all", neutron_agent.validate, timeout_s=10),
-    ),
+    actions=neutron_agent.actions(start, monitor, stop),
 )  # fmt: skip

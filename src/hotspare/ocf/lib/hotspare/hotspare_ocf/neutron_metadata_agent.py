@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hotspare_ocf import neutron_agent
-from hotspare_ocf.declaration import Action, Agent
+from hotspare_ocf.declaration import Agent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +16,11 @@ _STATE_PATH_DEFAULT = "/var/lib/neutron"
 def start(call: Call) -> int:
     """The agent accepts connections on its unix socket, where the routers' haproxies will knock."""
     return neutron_agent.start(call, _missing)
+
+
+def monitor(call: Call) -> int:
+    """As for every agent; at OCF_CHECK_LEVEL 20 the same has to be there that a start waits for."""
+    return neutron_agent.monitor(call, _missing)
 
 
 def _missing(call: Call, _process: Process) -> str:
@@ -47,10 +52,5 @@ AGENT = Agent(
         plugin_config="/etc/neutron/metadata_agent.ini",
         log_file="/var/log/neutron/neutron-metadata-agent.log",
     ),
-    actions=(
-        Action("start", start, timeout_s=60),
-        Action("stop", neutron_agent.stop, timeout_s=60),
-        Action("monitor", neutron_agent.monitor, timeout_s=20, interval_s=10),
-        Action("validate-all", neutron_agent.validate, timeout_s=10),
-    ),
+    actions=neutron_agent.actions(start, monitor, neutron_agent.stop),
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 
 from hotspare_ocf import neutron_agent
-from hotspare_ocf.declaration import Action, Agent
+from hotspare_ocf.declaration import Agent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +28,11 @@ def start(call: Call) -> int:
     """The agent controls its bridges and their flows are there, or it lives and waits."""
     _hurry_bridges(call)
     return neutron_agent.start(call, _missing)
+
+
+def monitor(call: Call) -> int:
+    """As for every agent; at OCF_CHECK_LEVEL 20 the same has to be there that a start waits for."""
+    return neutron_agent.monitor(call, _missing)
 
 
 def _hurry_bridges(call: Call) -> None:
@@ -117,10 +122,5 @@ AGENT = Agent(
         plugin_config="/etc/neutron/plugins/ml2/openvswitch_agent.ini",
         log_file="/var/log/neutron/neutron-openvswitch-agent.log",
     ),
-    actions=(
-        Action("start", start, timeout_s=60),
-        Action("stop", neutron_agent.stop, timeout_s=60),
-        Action("monitor", neutron_agent.monitor, timeout_s=20, interval_s=10),
-        Action("validate-all", neutron_agent.validate, timeout_s=10),
-    ),
+    actions=neutron_agent.actions(start, monitor, neutron_agent.stop),
 )

@@ -19,15 +19,20 @@ class Sockets:
         self.accepted: set[int] = set()
 
 
+def inodes(pids: list[int]) -> set[int]:
+    """The inodes of all sockets that these processes hold open."""
+    return {inode for pid in pids for inode in _inodes(pid)}
+
+
 def of(pids: list[int]) -> Sockets:
     """The sockets that these processes hold open."""
     found = Sockets()
-    inodes = {inode for pid in pids for inode in _inodes(pid)}
-    if not inodes:
+    ours = inodes(pids)
+    if not ours:
         return found
     for table in ("tcp", "tcp6"):
         for local, remote, state, inode in _rows(f"/proc/{pids[0]}/net/{table}"):
-            if inode not in inodes:
+            if inode not in ours:
                 continue
             if state == _LISTEN:
                 found.listening.add(local)
@@ -37,7 +42,7 @@ def of(pids: list[int]) -> Sockets:
     return found
 
 
-def _rows(path: str) -> list[tuple[int, int, str, str]]:
+def _rows(path: str) -> list[tuple[int, int, str, int]]:
     try:
         with open(path, encoding="ascii") as file:
             lines = file.read().splitlines()[1:]
@@ -46,7 +51,7 @@ def _rows(path: str) -> list[tuple[int, int, str, str]]:
     rows = []
     for line in lines:
         fields = line.split()
-        rows.append((_port(fields[1]), _port(fields[2]), fields[3], fields[9]))
+        rows.append((_port(fields[1]), _port(fields[2]), fields[3], int(fields[9])))
     return rows
 
 
@@ -54,18 +59,18 @@ def _port(address: str) -> int:
     return int(address.rpartition(":")[2], 16)
 
 
-def _inodes(pid: int) -> set[str]:
+def _inodes(pid: int) -> set[int]:
     directory = f"/proc/{pid}/fd"
     try:
         names = os.listdir(directory)
     except OSError:
         return set()
-    inodes = set()
+    found = set()
     for name in names:
         try:
             target = os.readlink(f"{directory}/{name}")
         except OSError:
             continue
         if target.startswith("socket:["):
-            inodes.add(target[8:-1])
-    return inodes
+            found.add(int(target[8:-1]))
+    return found
