@@ -85,3 +85,16 @@ def test_a_resource_that_works_but_is_troubled_has_not_failed() -> None:
     ]
     assert found.failures == ()
     assert settled.missing(SPEC, found) == ()
+
+
+def test_a_trouble_that_is_over_is_not_told_though_pacemaker_still_shows_it() -> None:
+    operation = '<operation_history call="48" task="monitor" rc="{rc}" interval="31000ms"/>'
+    history = '<node_history><node name="net2"><resource_history id="x">{}</resource_history></node></node_history>'
+    failure = '<failure op_key="x_monitor_31000" node="net2" exitcode="191" call="48" task="monitor"/>'
+    result = "<pacemaker-result>{}<failures>" + failure + "</failures></pacemaker-result>"
+
+    def told(*codes: int) -> int:
+        operations = "".join(operation.format(rc=rc) for rc in codes)
+        return len(crm_mon_xml.read(result.format(history.format(operations))).degraded)
+
+    assert (told(191), told(191, 8), told(191, 191)) == (1, 0, 1)

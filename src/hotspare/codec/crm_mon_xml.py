@@ -42,7 +42,8 @@ def read(text: str) -> ClusterStatus:
     dc = root.find("summary/current_dc")
     options = root.find("summary/cluster_options")
     change = root.find("summary/last_change")
-    actions = [_failure(found) for found in root.iterfind("failures/failure")]
+    well_again = set(_well_again(root))
+    told = [(_failure(found), _call(found)) for found in root.iterfind("failures/failure")]
     present = dc is not None and _true(dc, "present")
     return ClusterStatus(
         pacemaker=_text(dc, "version"),
@@ -54,8 +55,12 @@ def read(text: str) -> ClusterStatus:
         last_change=_text(change, "time"),
         nodes=tuple(_node(found) for found in root.iterfind("nodes/node")),
         resources=tuple(_resources(root)),
-        failures=tuple(action for action in actions if action.exit_code not in _DEGRADED),
-        degraded=tuple(action for action in actions if action.exit_code in _DEGRADED),
+        failures=tuple(action for action, _ in told if action.exit_code not in _DEGRADED),
+        degraded=tuple(
+            action
+            for action, call in told
+            if action.exit_code in _DEGRADED and (action.node, action.resource, call) not in well_again
+        ),
         fail_counts=tuple(_fail_counts(root)),
         fencings=tuple(_fencing(found) for found in root.iterfind("fence_history/fence_event")),
         bans=tuple((_text(ban, "id"), _text(ban, "resource"), _text(ban, "node")) for ban in root.iterfind("bans/ban")),
@@ -150,6 +155,22 @@ def _failure(found: etree._Element) -> FailedAction:
         status=_text(found, "status"),
         at=_text(found, "last-rc-change"),
     )
+
+
+def _call(found: etree._Element) -> str:
+    """The number under which a node's executor knows the operation; a recurring one keeps it."""
+    return _text(found, "call")
+
+
+def _well_again(root: etree._Element) -> Iterator[tuple[str, str, str]]:
+    """Node, resource and call of the operations whose last result is not a degraded one: Pacemaker goes on showing the
+    failure that came before, until it expires.
+    """
+    for node in root.iterfind("node_history/node"):
+        for history in node.iterfind("resource_history"):
+            for operation in history.iterfind("operation_history"):
+                if int(operation.get("rc", "1")) not in _DEGRADED:
+                    yield _text(node, "name"), _text(history, "id").partition(":")[0], _call(operation)
 
 
 def _operation(key: str, task: str) -> tuple[str, str]:

@@ -24,6 +24,9 @@ _LEVEL_FORWARDING = 20
 
 _CODES = {markers.PROMOTED: codes.RUNNING_PROMOTED, markers.UNPROMOTED: codes.SUCCESS, "": codes.NOT_RUNNING}
 
+_BOOT_S = 180.0
+"""So long after the kernel's start a service that does not run yet may still be on its way."""
+
 _NETNS_DIR = "/run/netns"
 _CRM_ATTRIBUTE = "/usr/sbin/crm_attribute"
 _CRM_WAIT_S = 5.0
@@ -159,10 +162,15 @@ def _withdraw(call: Call) -> None:
 
 
 def _require_switch(call: Call) -> None:
-    """Raises OcfError where ovs-vswitchd is not at work; waits for one that is starting, as the machine may be."""
+    """Raises OcfError where ovs-vswitchd is not at work.
+
+    While the machine boots it is waited for. Later it is not, for long: the other nodes' promotion waits for this start.
+    """
     from hotspare_ocf import vswitchd
 
-    if trouble := vswitchd.trouble(within_s=call.remaining_s() / 2):
+    with open("/proc/uptime", encoding="ascii") as file:
+        is_booting = float(file.read().split()[0]) < _BOOT_S
+    if trouble := vswitchd.trouble(within_s=call.remaining_s() / 2 if is_booting else vswitchd.RESTART_S):
         raise OcfError(codes.ERR_GENERIC, f"this node cannot carry gateway {call['gateway']}: {trouble}")
 
 
