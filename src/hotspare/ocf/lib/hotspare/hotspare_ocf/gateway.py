@@ -164,7 +164,7 @@ def _withdraw(call: Call) -> None:
 def _require_switch(call: Call) -> None:
     """Raises OcfError where ovs-vswitchd is not at work.
 
-    While the machine boots it is waited for. Later it is not, for long: the other nodes' promotion waits for this start.
+    While the machine boots it is waited for. Later it is not: the promotion of the others waits for this start.
     """
     from hotspare_ocf import vswitchd
 
