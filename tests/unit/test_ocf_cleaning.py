@@ -3,13 +3,27 @@
 from dataclasses import replace
 
 import pytest
-from hotspare_ocf.cleaning import may_forward, plan_cleaning, remains, strangers
+from hotspare_ocf.cleaning import KEEPABLE, NAMESPACES, PORTS, may_forward, plan_cleaning, refusals, remains, strangers
+from hotspare_ocf.identity import program
 from hotspare_ocf.look import switch_of
-from hotspare_ocf.node import AgentProcess, Namespace, Node, Port, Resident, Switch, is_router_device, router_of
+from hotspare_ocf.node import (
+    AgentProcess,
+    Helper,
+    Namespace,
+    Node,
+    Port,
+    Resident,
+    Switch,
+    is_router_device,
+    is_router_namespace,
+    router_of,
+    serves_a_router,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 ROUTER = "c46ae2e4-0a3a-4f35-b7dc-9d3a4c4f3f0c"
+OTHER = "0ddba11e-0a3a-4f35-b7dc-9d3a4c4f3f0c"
 BRIDGE = "b0000000-0000-0000-0000-000000000000"
 
 ports = st.builds(
@@ -21,7 +35,10 @@ ports = st.builds(
     has_device=st.booleans(),
 )
 namespaces = st.builds(
-    Namespace, name=st.uuids().map(lambda one: f"qrouter-{one}"), inode=st.one_of(st.none(), st.integers(1, 9))
+    Namespace,
+    name=st.uuids().map(lambda one: f"qrouter-{one}"),
+    inode=st.one_of(st.none(), st.integers(1, 9)),
+    has_link_up=st.booleans(),
 )
 residents = st.builds(
     Resident,
@@ -31,26 +48,46 @@ residents = st.builds(
     inode=st.integers(1, 9),
     namespace=st.one_of(st.none(), st.uuids().map(lambda one: f"qrouter-{one}")),
 )
+helpers = st.builds(
+    Helper, pid=st.integers(2, 99_999), start_ticks=st.integers(1), program=st.just("neutron-keepalived-state-change")
+)
+keeps = st.frozensets(st.sampled_from(KEEPABLE))
 nodes = st.builds(
     Node,
     switch=st.one_of(st.none(), st.builds(Switch, bridge=st.just(BRIDGE), ports=st.lists(ports).map(tuple))),
     switch_trouble=st.just(""),
     namespaces=st.lists(namespaces).map(tuple),
     residents=st.lists(residents).map(tuple),
+    helpers=st.lists(helpers).map(tuple),
     files=st.lists(st.just("/var/lib/neutron/external/pids/x")).map(tuple),
     agents=st.just(()),
+    started=st.just(()),
+    promoted=st.just(()),
 )
-CLEAN = Node(Switch(BRIDGE, ()), "", (), (), (), ())
+CLEAN = Node(Switch(BRIDGE, ()), "", (), (), (), (), (), (), ())
 
 
-def carried_out(node: Node, *, steps: int) -> Node:
-    """The node after the first steps of its plan: parked, ended, namespaces gone, ports gone, files gone."""
-    plan = plan_cleaning(node)
+def carried_out(node: Node, *, steps: int, keep: frozenset[str] = frozenset()) -> Node:
+    """The node after the first steps of its plan: parked and links down, ended, namespaces gone, ports gone, files
+    gone.
+    """
+    plan = plan_cleaning(node, keep)
     switch = node.switch
+    if steps > 0:
+        node = replace(
+            node,
+            namespaces=tuple(
+                replace(one, has_link_up=one.has_link_up and one.name not in plan.links_down) for one in node.namespaces
+            ),
+        )
     if steps > 0 and switch:
         switch = replace(switch, ports=tuple(replace(port, is_live=False) for port in switch.ports))
     if steps > 1:
-        node = replace(node, residents=tuple(one for one in node.residents if one not in plan.end))
+        node = replace(
+            node,
+            residents=tuple(one for one in node.residents if one not in plan.end),
+            helpers=tuple(one for one in node.helpers if one not in plan.end),
+        )
     if steps > 2:
         node = replace(node, namespaces=tuple(one for one in node.namespaces if one.name not in plan.namespaces))
     if steps > 3 and switch:
@@ -62,13 +99,43 @@ def carried_out(node: Node, *, steps: int) -> Node:
     return replace(node, switch=switch)
 
 
-@given(nodes, st.integers(0, 4))
-def test_a_cleaning_cut_short_is_finished_by_the_next(node, steps):
-    half = carried_out(node, steps=steps)
-    done = carried_out(half, steps=5)
-    assert plan_cleaning(done).is_empty
-    assert remains(done) == ()
+@given(nodes, st.integers(0, 4), keeps)
+def test_a_cleaning_cut_short_is_finished_by_the_next(node, steps, keep):
+    half = carried_out(node, steps=steps, keep=keep)
+    done = carried_out(half, steps=5, keep=keep)
+    assert plan_cleaning(done, keep).is_empty
+    assert remains(done, keep) == ()
     assert may_forward(done) is False
+
+
+@given(nodes)
+def test_what_was_kept_is_cleaned_by_a_later_cleaning_that_keeps_nothing(node):
+    kept = carried_out(node, steps=5, keep=frozenset(KEEPABLE))
+    assert {port.name for port in plan_cleaning(kept).delete} == {
+        port.name for port in (node.switch.ports if node.switch else ())
+    }
+    assert remains(carried_out(kept, steps=5)) == ()
+
+
+@given(nodes, keeps)
+def test_nothing_is_kept_that_is_not_silent(node, keep):
+    left = remains(node, keep)
+    if node.switch and any(port.is_live for port in node.switch.ports):
+        assert "live tag" in left[0]
+    if any(namespace.has_link_up for namespace in node.namespaces):
+        assert any("namespaces" in words for words in left)
+    if node.residents or node.helpers:
+        assert left
+
+
+def test_only_what_is_asked_for_is_kept():
+    port = Port("p", "qr-0", is_live=False, in_root=False, has_device=True)
+    node = replace(
+        CLEAN, switch=Switch(BRIDGE, (port,)), namespaces=(Namespace(f"qrouter-{ROUTER}", 7, has_link_up=False),)
+    )
+    assert remains(node, frozenset(KEEPABLE)) == ()
+    assert remains(node, frozenset({PORTS})) == (f"namespaces: qrouter-{ROUTER}",)
+    assert remains(node, frozenset({NAMESPACES})) == ("parked ports: qr-0",)
 
 
 @given(nodes)
@@ -81,12 +148,15 @@ def test_nothing_forwards_once_ports_are_parked(node):
 def test_a_clean_node_has_an_empty_plan_and_only_a_clean_node_has_no_remains(node):
     plan = plan_cleaning(node)
     assert bool(remains(node)) == bool(plan.delete or plan.end or plan.namespaces)
+    assert not plan.links_down
 
 
 def test_without_ovsdb_a_node_with_routers_cannot_be_told():
     blind = replace(CLEAN, switch=None, switch_trouble="no answer")
     assert may_forward(blind) is False
-    assert may_forward(replace(blind, namespaces=(Namespace(f"qrouter-{ROUTER}", 7),))) is None
+    space = Namespace(f"qrouter-{ROUTER}", 7, has_link_up=True)
+    assert may_forward(replace(blind, namespaces=(space,))) is None
+    assert may_forward(replace(blind, namespaces=(replace(space, has_link_up=False),))) is False
     assert may_forward(replace(blind, residents=(Resident(7, 1, "haproxy", 5, None),))) is None
 
 
@@ -104,8 +174,57 @@ def test_agents_that_the_cluster_did_not_start_are_strangers():
     assert strangers(replace(CLEAN, agents=(ours, other))) == (other,)
 
 
+def test_a_node_is_not_cleaned_by_hand_under_what_runs_there():
+    assert refusals(CLEAN) == ()
+    (promoted,) = refusals(replace(CLEAN, promoted=("edge",)))
+    assert "gateway edge is promoted" in promoted
+    (started,) = refusals(replace(CLEAN, started=("edge-l3",)))
+    assert "crm resource stop edge-l3" in started
+    (running,) = refusals(replace(CLEAN, agents=(AgentProcess(7, 1, "neutron-l3-agent", is_ours=False),)))
+    assert "systemctl stop neutron-l3-agent" in running
+
+
 @pytest.mark.parametrize(
-    "name", ["qr-c46ae2e4-0a", "qg-c46ae2e4-0a", "sg-c46ae2e4-0a", "rfp-c46ae2e4-0", "ha-c46ae2e4-0a"]
+    "words",
+    [
+        f"haproxy -f /var/lib/neutron/ns-metadata-proxy/{ROUTER}.conf",
+        f"/bin/sh /usr/bin/neutron-keepalived-state-change --router_id {ROUTER} --namespace qrouter-{ROUTER}",
+        f"/usr/bin/python3 /usr/bin/neutron-keepalived-state-change --namespace snat-{OTHER}",
+        f"sudo neutron-rootwrap /etc/neutron/rootwrap.conf neutron-keepalived-state-change --router_id {ROUTER}",
+        f"sudo neutron-rootwrap /etc/neutron/rootwrap.conf ip netns exec qrouter-{ROUTER} arping -U -I qg-1 10.0.0.1",
+        f"/usr/bin/python3 /usr/bin/neutron-rootwrap rootwrap.conf ip netns exec qrouter-{OTHER} radvd -C x",
+        f"conntrackd -C /var/lib/neutron/ha_confs/{ROUTER}/conntrackd.conf -n",
+        f"ip netns exec fip-{OTHER} arping -U -I fg-1 10.0.0.1",
+    ],
+)
+def test_a_routers_helper_is_known_by_program_and_router(words):
+    line = words.replace(" ", "\0").encode() + b"\0"
+    assert serves_a_router(line, program(line), frozenset({ROUTER}))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"haproxy -f /var/lib/neutron/ns-metadata-proxy/{OTHER}.conf",
+        f"vim /var/lib/neutron/ns-metadata-proxy/{ROUTER}.conf",
+        f"tail -f /var/log/neutron/neutron-keepalived-state-change-{ROUTER}.log",
+        f"sudo tail -f /var/log/neutron/neutron-keepalived-state-change-{ROUTER}.log",
+        f"openstack router show {ROUTER}",
+        f"ssh net2 ip netns exec qrouter-{ROUTER} ip a",
+        f"sudo ip netns exec qdhcp-{ROUTER} dnsmasq",
+        "sudo systemctl restart haproxy",
+        f"ip netns delete qrouter-{ROUTER}",
+        "",
+    ],
+)
+def test_others_processes_are_not_helpers(words):
+    line = words.replace(" ", "\0").encode() + b"\0"
+    assert not serves_a_router(line, program(line), frozenset({ROUTER}))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["qr-c46ae2e4-0a", "qg-c46ae2e4-0a", "sg-c46ae2e4-0a", "rfp-c46ae2e4-0", "fpr-c46ae2e4-0", "ha-c46ae2e4-0a"],
 )
 def test_routers_devices_are_known(name):
     assert is_router_device(name)
@@ -122,6 +241,13 @@ def test_others_devices_are_not(name):
 @pytest.mark.parametrize("name", [f"qdhcp-{ROUTER}", "qrouter-mine", "qrouter-", ROUTER, f"qrouter-{ROUTER}-old"])
 def test_others_namespaces_are_not_routers(name):
     assert router_of(name) is None
+    assert not is_router_namespace(name)
+
+
+def test_a_namespace_of_floating_ips_bears_a_networks_id():
+    assert is_router_namespace(f"fip-{ROUTER}")
+    assert router_of(f"fip-{ROUTER}") is None
+    assert router_of(f"snat-{ROUTER}") == ROUTER
 
 
 def row(name, *, tag=5, mode=None, trunks=(), ids=None):

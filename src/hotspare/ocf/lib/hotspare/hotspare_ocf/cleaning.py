@@ -7,6 +7,9 @@ forwards nothing while ovs-vswitchd is dead or stopped, but takes up again where
 datapath goes on forwarding what it has flows for. Therefore nothing is concluded from a dead ovs-vswitchd: where it
 does not confirm, the links are taken down before anything else, and the namespaces, with their addresses, have to go.
 
+For a post-mortem, ports or namespaces may be kept, and are silent all the same: kept ports are parked, and while their
+namespaces go they have no address; kept namespaces have their links down, seen so by the second look, and no process.
+
 Rows of ports which ovsdb-server keeps over a reboot come back as devices in the node's own namespace, without an
 address: they answer nothing. They are leftovers to be cleaned, not a router that forwards.
 """
@@ -15,60 +18,74 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hotspare_ocf.node import AgentProcess, Node, Port, Resident
+from hotspare_ocf.node import AgentProcess, Helper, Node, Port, Resident
+
+PORTS = "ports"
+NAMESPACES = "namespaces"
+KEEPABLE = (PORTS, NAMESPACES)
+"""What of the routers a cleaning may be told to keep."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What makes a node clean, in this order: park (or links down), end, delete ports, remove namespaces and files."""
+    """What makes a node clean, in this order: park (or links down), end, remove namespaces, delete ports and files."""
 
     bridge: str | None
     park: tuple[Port, ...]
     delete: tuple[Port, ...]
-    end: tuple[Resident, ...]
+    links_down: tuple[str, ...]
+    """Namespaces that are kept, and answer until their links are down."""
+    end: tuple[Resident | Helper, ...]
     namespaces: tuple[str, ...]
     files: tuple[str, ...]
 
     @property
     def is_empty(self) -> bool:
-        return not (self.delete or self.end or self.namespaces or self.files)
+        return not (self.park or self.delete or self.links_down or self.end or self.namespaces or self.files)
 
 
-def plan_cleaning(node: Node) -> Plan:
-    """Everything of every router on the node goes; all else stays.
+def plan_cleaning(node: Node, keep: frozenset[str] = frozenset()) -> Plan:
+    """Everything of every router on the node goes but what is to be kept, which is silenced; all else stays.
 
     Without OVSDB the ports are left out; the namespaces and what lives in them are found without it.
     """
     ports = node.switch.ports if node.switch else ()
+    names = tuple(namespace.name for namespace in node.namespaces)
     return Plan(
         bridge=node.switch.bridge if node.switch else None,
         park=tuple(port for port in ports if port.is_live),
-        delete=ports,
-        end=node.residents,
-        namespaces=tuple(namespace.name for namespace in node.namespaces),
+        delete=() if PORTS in keep else ports,
+        links_down=tuple(space.name for space in node.namespaces if space.has_link_up) if NAMESPACES in keep else (),
+        end=(*node.helpers, *node.residents),
+        namespaces=() if NAMESPACES in keep else names,
         files=node.files,
     )
 
 
-def remains(node: Node) -> tuple[str, ...]:
-    """What is left of routers, in words for an operator; empty on a clean node. Without OVSDB, ports are not judged:
-    see the module's text.
+def remains(node: Node, keep: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    """What is left of routers and is not to be kept, or is kept and not silent, in words for an operator; empty on a
+    clean node. Without OVSDB, ports are not judged: see the module's text.
     """
     ports = node.switch.ports if node.switch else ()
     live = [port.name for port in ports if port.is_live]
-    parked = [port.name for port in ports if not port.is_live]
+    parked = [] if PORTS in keep else [port.name for port in ports if not port.is_live]
+    loud = [space.name for space in node.namespaces if space.has_link_up]
     nameless = [resident for resident in node.residents if resident.namespace is None]
     said = []
     if live:
         said.append(f"ports with a live tag: {_some(live)}")
     if parked:
         said.append(f"parked ports: {_some(parked)}")
-    if node.namespaces:
+    if NAMESPACES not in keep and node.namespaces:
         said.append(f"namespaces: {_some([namespace.name for namespace in node.namespaces])}")
+    elif loud:
+        said.append(f"namespaces with a link that is up: {_some(loud)}")
     if node.residents:
         said.append(
             f"processes in routers' namespaces: {_some([f'{one.program} (pid {one.pid})' for one in node.residents])}"
         )
+    if node.helpers:
+        said.append(f"routers' helpers: {_some([f'{one.program} (pid {one.pid})' for one in node.helpers])}")
     if nameless:
         said.append(f"{len({one.inode for one in nameless})} namespaces without a name")
     return tuple(said)
@@ -77,9 +94,9 @@ def remains(node: Node) -> tuple[str, ...]:
 def may_forward(node: Node) -> bool | None:
     """Whether a router on the node could answer or forward; None where it cannot be told."""
     # haproxy or radvd in a namespace without ports is a leftover, but its devices went with the ports.
-    homes = any(namespace.inode for namespace in node.namespaces) or bool(node.residents)
+    homes = any(namespace.has_link_up for namespace in node.namespaces) or bool(node.residents)
     if node.switch is None:
-        # No namespace of a router and no process in a lost one: no address is left that could answer.
+        # No namespace of a router with a link up and no process in a lost one: no address is left that could answer.
         return None if homes else False
     return any(port.is_live and port.has_device and not port.in_root for port in node.switch.ports)
 
@@ -89,6 +106,25 @@ def strangers(node: Node) -> tuple[AgentProcess, ...]:
     once.
     """
     return tuple(agent for agent in node.agents if not agent.is_ours)
+
+
+def refusals(node: Node) -> tuple[str, ...]:
+    """Why an operator must not clean this node by hand, in words; empty where he may."""
+    gateways = [
+        f"gateway {gateway} is promoted on this node; move it first (crm node standby, or hotspare drill standby)"
+        for gateway in node.promoted
+    ]
+    resources = [
+        f"the cluster runs resource {resource} on this node; stop it first (crm resource stop {resource}). Where the "
+        f"cluster itself is dead and no agent runs, remove /run/hotspare/{resource}.conf"
+        for resource in node.started
+    ]
+    agents = [
+        f"{agent.program} (pid {agent.pid}) runs on this node; stop it first (systemctl stop {agent.program})"
+        for agent in node.agents
+        if not (agent.is_ours and node.started)
+    ]
+    return (*gateways, *resources, *agents)
 
 
 def _some(names: list[str], shown_max: int = 5) -> str:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import time
 
-from hotspare_ocf import identity, ovsdb
+from hotspare_ocf import identity, markers, ovsdb
 from hotspare_ocf.node import (
     DEAD_VLAN,
     AgentProcess,
+    Helper,
     Namespace,
     Node,
     Port,
     Resident,
     Switch,
+    is_id,
     is_router_device,
+    is_router_namespace,
     router_of,
+    serves_a_router,
 )
 
 NETNS_DIR = "/run/netns"
@@ -34,13 +38,21 @@ def look(*, bridge: str, state_path: str, deadline: float) -> Node:
     table = _processes()
     mounted, others = _namespaces()
     routers = _routers(mounted, state_path)
+    home = namespace_inode("/proc/self/ns/net")
     return Node(
         switch=switch,
         switch_trouble=trouble,
         namespaces=tuple(sorted((namespace for namespace in mounted), key=lambda namespace: namespace.name)),
         residents=_residents(table, mounted, others, routers),
+        helpers=tuple(
+            Helper(seen.pid, seen.start_ticks, seen.program.decode(errors="replace"))
+            for seen in table
+            if seen.inode == home and serves_a_router(seen.command_line, seen.program, routers)
+        ),
         files=_files(routers, state_path),
         agents=_agents(table),
+        started=tuple(sorted(name[:-5] for name in _listed(identity.RUN_DIR) if name.endswith(".conf"))),
+        promoted=tuple(markers.promoted()),
     )
 
 
@@ -102,7 +114,7 @@ class _Seen:
     kernel's).
     """
 
-    __slots__ = ("command_line", "inode", "pid", "session", "start_ticks")
+    __slots__ = ("command_line", "inode", "pid", "program", "session", "start_ticks")
 
     def __init__(self, now: identity.Stat, inode: int | None, command_line: bytes) -> None:
         self.pid = now.pid
@@ -110,6 +122,7 @@ class _Seen:
         self.session = now.session
         self.inode = inode
         self.command_line = command_line
+        self.program = identity.program(command_line)
 
 
 def _processes() -> list[_Seen]:
@@ -147,11 +160,23 @@ def _namespaces() -> tuple[list[Namespace], set[int]]:
             continue
         # A name that is a plain file (on the directory's own file system) has lost its mount.
         inode = status.st_ino if status.st_dev != device else None
-        if router_of(name):
-            ours.append(Namespace(name, inode))
+        if is_router_namespace(name):
+            ours.append(Namespace(name, inode, has_link_up=bool(inode) and _has_link_up(path)))
         elif inode:
             others.add(inode)
     return ours, others
+
+
+def _has_link_up(path: str) -> bool:
+    """Whether a link is up in the namespace; true as well where that cannot be told, unless it has gone."""
+    from hotspare_ocf import namespaces
+
+    try:
+        return namespaces.has_link_up(path)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return namespace_inode(path) is not None
 
 
 def _residents(
@@ -159,9 +184,8 @@ def _residents(
 ) -> tuple[Resident, ...]:
     """Processes in routers' namespaces, also in those that lost their name.
 
-    A namespace without a name is a router's if a router's device stands in it, or if a process in it has a router's id
-    in its arguments (haproxy, radvd, keepalived: the devices may be gone already). Others without a name (containers)
-    are left alone.
+    A namespace without a name is a router's if a router's device stands in it, or if a router's helper lives in it (the
+    devices may be gone already). Others without a name (containers) are left alone.
     """
     names = {namespace.inode: namespace.name for namespace in mounted if namespace.inode}
     nameless: dict[int, list[_Seen]] = {}
@@ -171,7 +195,7 @@ def _residents(
     orphaned = {
         inode
         for inode, members in nameless.items()
-        if any(any(router.encode() in member.command_line for router in routers) for member in members)
+        if any(serves_a_router(member.command_line, member.program, routers) for member in members)
         or any(map(is_router_device, _devices(members[0].pid)))
     }
     return tuple(
@@ -199,9 +223,9 @@ def _agents(table: list[_Seen]) -> tuple[AgentProcess, ...]:
     marked = {seen.pid: identity.is_marked(seen.command_line, identity.RUN_DIR + "/") for seen in table}
     sessions = {seen.session for seen in table if marked[seen.pid]} | _recorded_sessions()
     return tuple(
-        AgentProcess(seen.pid, seen.start_ticks, program.decode(), marked[seen.pid] or seen.session in sessions)
+        AgentProcess(seen.pid, seen.start_ticks, seen.program.decode(), marked[seen.pid] or seen.session in sessions)
         for seen in table
-        if (program := identity.program(seen.command_line)) in (*L3_PROGRAMS, *OVS_PROGRAMS)
+        if seen.program in (*L3_PROGRAMS, *OVS_PROGRAMS)
     )
 
 
@@ -217,13 +241,15 @@ def _routers(mounted: list[Namespace], state_path: str) -> frozenset[str]:
     (networks) are left out.
     """
     routers = {router for namespace in mounted if (router := router_of(namespace.name))}
-    held = {name[:36] for directory, name in _entries(state_path) if router_of("qrouter-" + name[:36])}
+    held = {name[:36] for _, name in _entries(state_path) if is_id(name[:36])}
     networks = set(_listed(f"{state_path}/dhcp"))
     networks |= {name.removeprefix("qdhcp-") for name in _listed(NETNS_DIR) if name.startswith("qdhcp-")}
     return frozenset(routers | (held - networks))
 
 
 _STATE_DIRECTORIES = ("external/pids", "ns-metadata-proxy", "ra", "ha_confs")
+_STATE_FILES = ("fip-priorities", "fip-linklocal-networks")
+"""What a distributed router's floating IPs were given in the namespaces that go. Source: neutron's dvr_fip_ns.py."""
 
 
 def _entries(state_path: str) -> list[tuple[str, str]]:
@@ -235,8 +261,18 @@ def _entries(state_path: str) -> list[tuple[str, str]]:
 
 
 def _files(routers: frozenset[str], state_path: str) -> tuple[str, ...]:
-    """Pid and configuration files of the routers' helpers: a later agent would take them for a sign of life."""
-    return tuple(sorted(f"{directory}/{name}" for directory, name in _entries(state_path) if name[:36] in routers))
+    """Pid, configuration and lock files of routers and their helpers: a later agent would take them for a sign of life.
+
+    The directory of locks is the one that most installations have: lock_path = $state_path/lock.
+    """
+    helpers = [f"{directory}/{name}" for directory, name in _entries(state_path) if name[:36] in routers]
+    given = [path for name in _STATE_FILES if os.path.exists(path := f"{state_path}/{name}")]
+    locks = [name for name in _listed(f"{state_path}/lock") if is_router_namespace(name.removeprefix(_LOCK_PREFIX))]
+    return tuple(sorted([*helpers, *given, *(f"{state_path}/lock/{name}" for name in locks)]))
+
+
+_LOCK_PREFIX = "neutron-iptables-"
+"""Source: neutron's iptables_manager.py, IptablesManager._apply."""
 
 
 def _listed(directory: str) -> list[str]:

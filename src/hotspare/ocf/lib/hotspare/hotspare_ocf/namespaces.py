@@ -55,6 +55,22 @@ def inside(paths: Iterable[str], work: Callable[[str], None]) -> list[str]:
     return failures
 
 
+def has_link_up(path: str) -> bool:
+    """Whether a link other than `lo` is up in the namespace behind the path.
+
+    Raises:
+        OSError: the namespace is not there, or cannot be looked at.
+    """
+    home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    found: list[bool] = []
+    try:
+        _enter_and(path, lambda: found.append(_any_up()))
+    finally:
+        _setns(home)
+        os.close(home)
+    return found[0]
+
+
 def remove(names: Iterable[str]) -> list[str]:
     """The namespaces have no name any more; without a process in them the kernel frees them. Returns what failed, in
     words.
@@ -111,9 +127,20 @@ def _setns(descriptor: int) -> None:
 
 def _all_down() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        for _, name in socket.if_nameindex():
-            if name == "lo":
-                continue
-            request = struct.pack("16sh22x", name.encode(), 0)
-            flags = struct.unpack("16sh22x", fcntl.ioctl(control, _SIOCGIFFLAGS, request))[1]
+        for name, flags in _links(control):
             fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh22x", name.encode(), flags & ~_IFF_UP))
+
+
+def _any_up() -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        return any(flags & _IFF_UP for _, flags in _links(control))
+
+
+def _links(control: socket.socket) -> list[tuple[str, int]]:
+    """Name and flags of every link but `lo` in the namespace that this thread is in. Source: netdevice(7)."""
+    links = []
+    for _, name in socket.if_nameindex():
+        if name != "lo":
+            answer = fcntl.ioctl(control, _SIOCGIFFLAGS, struct.pack("16sh22x", name.encode(), 0))
+            links.append((name, struct.unpack("16sh22x", answer)[1]))
+    return links

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PORT_PREFIXES = ("qr-", "qg-", "sg-", "fg-", "ha-", "rfp-")
+DEVICE_PREFIXES = ("qr-", "qg-", "sg-", "fg-", "ha-", "rfp-", "fpr-")
 """Devices of routers. Source: neutron/agent/l3/{router_info,dvr_*,ha_router}.py and neutron_lib.constants."""
 
-NAMESPACE_PREFIXES = ("qrouter-", "snat-", "fip-")
+_ROUTER_PREFIXES = ("qrouter-", "snat-")
+_EXTERNAL_NETWORK_PREFIX = "fip-"
+"""A distributed router's floating IPs pass through a namespace that is called by the external network's id."""
+
+HELPERS = frozenset({b"haproxy", b"radvd", b"keepalived", b"conntrackd", b"neutron-keepalived-state-change"})
+"""Programs that an L3 agent runs for one router each. Source: neutron/agent/linux/{keepalived,conntrackd,ra}.py,
+neutron/agent/metadata/driver_base.py, neutron/agent/l3/ha_router.py.
+"""
+
+_WRAPPERS = frozenset({b"ip", b"sudo", b"neutron-rootwrap"})
 
 DEAD_VLAN = 4095
 """A port with this tag is parked: Open vSwitch drops what it sends and sends it nothing."""
@@ -19,7 +28,7 @@ def is_router_device(name: str) -> bool:
     """Whether Neutron's L3 agent names its devices so: prefix and the first 11 characters of the port's id (15 is
     Linux's longest name).
     """
-    for prefix in PORT_PREFIXES:
+    for prefix in DEVICE_PREFIXES:
         if name.startswith(prefix):
             rest = name[len(prefix) :]
             return len(rest) in (10, 11) and _HEX.issuperset(rest)
@@ -27,12 +36,44 @@ def is_router_device(name: str) -> bool:
 
 
 def router_of(namespace: str) -> str | None:
-    """The id in the name of a router's namespace; None for everybody else's."""
-    for prefix in NAMESPACE_PREFIXES:
+    """The router's id in the name of its namespace; None for everybody else's."""
+    for prefix in _ROUTER_PREFIXES:
         if namespace.startswith(prefix):
-            rest = namespace[len(prefix) :]
-            return rest if len(rest) == 36 and _HEX.issuperset(rest) else None
+            return namespace[len(prefix) :] if is_id(namespace[len(prefix) :]) else None
     return None
+
+
+def is_router_namespace(name: str) -> bool:
+    """Whether the L3 agent names its namespaces so."""
+    if name.startswith(_EXTERNAL_NETWORK_PREFIX):
+        return is_id(name[len(_EXTERNAL_NETWORK_PREFIX) :])
+    return router_of(name) is not None
+
+
+def is_id(text: str) -> bool:
+    """Whether Neutron's ids look so."""
+    return len(text) == 36 and _HEX.issuperset(text)
+
+
+def serves_a_router(command_line: bytes, program: bytes, routers: frozenset[str]) -> bool:
+    """Whether the process is an L3 agent's helper for a router: one of its programs, with the router's id or namespace
+    among the arguments, or what runs such a one or enters a router's namespace (`sudo`, `ip netns exec`).
+
+    Wherever it lives: the state-change monitor of a VRRP router lives in the node's own namespace. An editor that has
+    the helper's log open is none.
+    """
+    words = command_line.split(b"\0")
+    spaces = {word for word in words if is_router_namespace(word.decode(errors="replace"))}
+    if program in _WRAPPERS:
+        if any(
+            words[index - 2 : index] == [b"netns", b"exec"] and words[index] in spaces for index in range(len(words))
+        ):
+            return True
+        if not any(word.rpartition(b"/")[2] in HELPERS for word in words):
+            return False
+    elif program not in HELPERS:
+        return False
+    return bool(spaces) or any(router.encode() in command_line for router in routers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +98,15 @@ class Switch:
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """A router's namespace with a name. `inode` is None where the name is left of an earlier mount."""
+    """A router's namespace with a name. `inode` is None where the name is left of an earlier mount.
+
+    A link that is up can answer for every address of the namespace; only with all of them down (`lo` does not count) is
+    it silent.
+    """
 
     name: str
     inode: int | None
+    has_link_up: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +123,15 @@ class Resident:
 
 
 @dataclass(frozen=True, slots=True)
+class Helper:
+    """A router's helper that lives in the node's own namespace; left behind, it tells the next agent of its router."""
+
+    pid: int
+    start_ticks: int
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
 class AgentProcess:
     """A running Neutron agent; `is_ours` where a resource of the cluster started it."""
 
@@ -88,11 +143,18 @@ class AgentProcess:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One look. `switch` is None where ovsdb-server did not answer, and then `switch_trouble` says why."""
+    """One look. `switch` is None where ovsdb-server did not answer, and then `switch_trouble` says why.
+
+    `started` has the cluster's resources that were started here and not stopped since, `promoted` the gateways that may
+    forward here.
+    """
 
     switch: Switch | None
     switch_trouble: str
     namespaces: tuple[Namespace, ...]
     residents: tuple[Resident, ...]
+    helpers: tuple[Helper, ...]
     files: tuple[str, ...]
     agents: tuple[AgentProcess, ...]
+    started: tuple[str, ...]
+    promoted: tuple[str, ...]

@@ -4,6 +4,7 @@ vSwitch.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import time
@@ -12,9 +13,9 @@ from dataclasses import dataclass
 from hotspare_ocf import codes, ending, events, namespaces, ovsdb
 from hotspare_ocf.cleaning import Plan, plan_cleaning, remains, strangers
 from hotspare_ocf.codes import OcfError
-from hotspare_ocf.identity import Process
+from hotspare_ocf.identity import RUN_DIR, Process
 from hotspare_ocf.look import NETNS_DIR, look
-from hotspare_ocf.node import DEAD_VLAN, Node, Port
+from hotspare_ocf.node import DEAD_VLAN, Node, Port, Resident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ _ANSWER_WAIT_S = 3.0
 _DELETE_WAIT_S = 15.0
 _GRACE_S = 0.5
 """haproxy, radvd and keepalived end at once on TERM; what does not is killed. Their state is of no use to anybody."""
+
+_LOCK = RUN_DIR + "/.cleaning.lock"
+_LOCK_POLL_S = 0.02
 
 _ROUNDS_MAX = 3
 """A helper that was just being started, or a port just being plugged, is found by the next look."""
@@ -49,25 +53,36 @@ def site(call: Call) -> Site:
     return Site(call["integration_bridge"], call["state_path"], call.deadline)
 
 
-def clean(place: Site, *, programs: tuple[bytes, ...], owner: str) -> None:
+def clean(place: Site, *, programs: tuple[bytes, ...], owner: str, keep: frozenset[str] = frozenset()) -> None:
     """No trace of a router is on the node, seen by a second look; silence comes first, in one transaction.
 
-    Agents of the given programs must not run: those that the cluster started are ended, others are refused.
+    Agents of the given programs must not run: those that the cluster started are ended, others are refused. `keep` has
+    what stays for a post-mortem (cleaning.KEEPABLE): ports parked, namespaces with their links down. It is for a stop;
+    an agent does not bring up what a cleaning took down, so what comes before a start keeps nothing.
 
     Raises:
         OcfError: something remains, or a stranger's agent runs; the reason says what and what to do.
     """
+    with Alone(place):
+        carry_out(place, _without_agents(place, programs), owner=owner, keep=keep)
+
+
+def carry_out(place: Site, node: Node, *, owner: str, keep: frozenset[str]) -> Node:
+    """What a look has shown is cleaned; the last look, which proves it. Whoever calls is alone, and no agent runs.
+
+    Raises:
+        OcfError: something remains; the reason says what and what to do.
+    """
     begun = time.monotonic()
-    node = _without_agents(place, programs)
-    planned = plan_cleaning(node)
+    planned = plan_cleaning(node, keep)
     troubles: list[str] = []
     for _ in range(_ROUNDS_MAX):
-        plan = plan_cleaning(node)
+        plan = plan_cleaning(node, keep)
         if plan.is_empty:
             break
         troubles = _apply(plan, place)
         node = place.look()
-    left = remains(node)
+    left = remains(node, keep)
     if left:
         raise OcfError(
             codes.ERR_GENERIC,
@@ -79,7 +94,41 @@ def clean(place: Site, *, programs: tuple[bytes, ...], owner: str) -> None:
         events.tell(
             "clean.finished", resource=owner, took_s=time.monotonic() - begun, ports=len(planned.delete),
             namespaces=len(planned.namespaces), processes=len(planned.end), files=len(planned.files),
+            **{f"kept_{what}": "yes" for what in sorted(keep)},
         )  # fmt: skip
+    return node
+
+
+class Alone:
+    """No other cleaning, and so no start of a gateway or of an agent that cleans first, is at work on the node.
+
+    Else an operator's cleaning that began a moment before a takeover could remove what the takeover builds.
+
+    Raises:
+        OcfError: another one has not ended by the deadline.
+    """
+
+    def __init__(self, place: Site) -> None:
+        self._deadline = place.deadline
+
+    def __enter__(self) -> None:
+        os.makedirs(RUN_DIR, mode=0o755, exist_ok=True)
+        self._descriptor = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        while True:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() < self._deadline:
+                    time.sleep(_LOCK_POLL_S)
+                    continue
+                os.close(self._descriptor)
+                raise OcfError(
+                    codes.ERR_GENERIC, f"another cleaning has not ended on this node; who it is: fuser -v {_LOCK}"
+                ) from None
+            return
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
 
 
 def _without_agents(place: Site, programs: tuple[bytes, ...]) -> Node:
@@ -111,11 +160,14 @@ def _apply(plan: Plan, place: Site) -> list[str]:
     """
     troubles: list[str] = []
     confirmed = _park(plan, place, troubles)
+    loud = [f"{NETNS_DIR}/{name}" for name in plan.links_down]
     if not confirmed:
-        lost = {resident.inode: f"/proc/{resident.pid}/ns/net" for resident in plan.end if resident.namespace is None}
-        troubles += namespaces.links_down([*(f"{NETNS_DIR}/{name}" for name in plan.namespaces), *lost.values()])
+        nameless = [one for one in plan.end if isinstance(one, Resident) and one.namespace is None]
+        lost = {resident.inode: f"/proc/{resident.pid}/ns/net" for resident in nameless}
+        loud += [*(f"{NETNS_DIR}/{name}" for name in plan.namespaces), *lost.values()]
+    troubles += namespaces.links_down(loud)
     ended = ending.end(
-        (Process(resident.pid, resident.start_ticks) for resident in plan.end),
+        (Process(one.pid, one.start_ticks) for one in plan.end),
         grace_s=_GRACE_S,
         deadline=place.deadline,
     )
@@ -136,7 +188,7 @@ def _park(plan: Plan, place: Site, troubles: list[str]) -> bool:
 
     It is asked even if no live port is left: an earlier call may have parked or deleted them without a confirmation.
     """
-    if not (plan.delete or plan.namespaces or plan.end):
+    if not (plan.park or plan.delete or plan.namespaces or plan.end):
         return True
     return plan.bridge is not None and _change(place, [_parking(port) for port in plan.park], _PARK_WAIT_S, troubles)
 
