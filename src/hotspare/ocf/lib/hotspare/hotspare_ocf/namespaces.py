@@ -64,7 +64,7 @@ def has_link_up(path: str) -> bool:
     home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     found: list[bool] = []
     try:
-        _enter_and(path, lambda: found.append(_any_up()))
+        _enter_and(path, lambda _path: found.append(_any_up()))
     finally:
         _setns(home)
         os.close(home)
