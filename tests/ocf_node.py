@@ -69,13 +69,16 @@ class OcfNode:
     def shell(self, script: str, *, timeout_s: float = 60) -> str:
         return self.run("bash", "-es", stdin=script, timeout_s=timeout_s)
 
-    def ocf(self, agent: str, action: str, *, probe: bool = False, timeout_s: int = 60, **parameters: str) -> Said:
+    def ocf(
+        self, agent: str, action: str, *, probe: bool = False, level: int = 0, timeout_s: int = 60, **parameters: str
+    ) -> Said:
         """One action of an agent (`hotspare/gateway`), called as Pacemaker calls it."""
         environ = {
             "OCF_ROOT": "/usr/lib/ocf",
             "OCF_RESOURCE_INSTANCE": parameters.pop("instance", agent.rpartition("/")[2]),
             "OCF_RESKEY_CRM_meta_timeout": str(timeout_s * 1000),
             "OCF_RESKEY_CRM_meta_interval": "0" if probe else "10000",
+            "OCF_CHECK_LEVEL": str(level),
             **{f"OCF_RESKEY_{name}": value for name, value in parameters.items()},
         }
         words = [f"{name}={value}" for name, value in environ.items()]

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hotspare_ocf.cleaning import KEEPABLE, NAMESPACES, PORTS, may_forward, plan_cleaning, refusals, remains, strangers
+from hotspare_ocf.cleaning import KEEPABLE, NAMESPACES, PORTS, may_forward, others, plan_cleaning, refusals, remains
 from hotspare_ocf.identity import program
 from hotspare_ocf.look import switch_of
 from hotspare_ocf.node import (
@@ -166,12 +166,15 @@ def test_rows_that_survived_a_reboot_are_leftovers_that_do_not_forward():
     assert remains(left)
 
 
-def test_agents_that_the_cluster_did_not_start_are_strangers():
-    ours, other = (
-        AgentProcess(1, 1, "neutron-l3-agent", is_ours=True),
-        AgentProcess(2, 1, "neutron-l3-agent", is_ours=False),
+def test_agents_of_other_resources_and_of_none_are_not_ours():
+    mine, other, nobodys, bridges = (
+        AgentProcess(1, 1, "neutron-l3-agent", "mine", "edge"),
+        AgentProcess(2, 1, "neutron-l3-agent", "other", "edge"),
+        AgentProcess(3, 1, "neutron-l3-agent", "", None),
+        AgentProcess(4, 1, "neutron-openvswitch-agent", "", None),
     )
-    assert strangers(replace(CLEAN, agents=(ours, other))) == (other,)
+    node = replace(CLEAN, agents=(mine, other, nobodys, bridges))
+    assert others(node, (b"neutron-l3-agent",), lambda agent: agent.resource == "mine") == (other, nobodys)
 
 
 def test_a_node_is_not_cleaned_by_hand_under_what_runs_there():
@@ -180,7 +183,7 @@ def test_a_node_is_not_cleaned_by_hand_under_what_runs_there():
     assert "gateway edge is promoted" in promoted
     (started,) = refusals(replace(CLEAN, started=("edge-l3",)))
     assert "crm resource stop edge-l3" in started
-    (running,) = refusals(replace(CLEAN, agents=(AgentProcess(7, 1, "neutron-l3-agent", is_ours=False),)))
+    (running,) = refusals(replace(CLEAN, agents=(AgentProcess(7, 1, "neutron-l3-agent", "", None),)))
     assert "systemctl stop neutron-l3-agent" in running
 
 

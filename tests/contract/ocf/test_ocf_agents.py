@@ -28,6 +28,7 @@ if os.fork() == 0:
     os._exit(0)
 fds = sorted(os.listdir("/proc/self/fd"))[:4]
 print("umask %o cwd %s uid %d fds %s" % (os.umask(0), os.getcwd(), os.getuid(), fds), flush=True)
+print("called", socket.gethostname(), flush=True)
 kept = []
 def accept(server):
     while True:
@@ -197,6 +198,158 @@ def test_with_a_gateway_the_l3_agent_leaves_the_routers_forwarding(prepared):
     assert len(node.namespaces()) == 2
     assert len(node.processes("haproxy -f")) == 2
     assert agent(node, "start").code == 5, "dataplane=own on a gateway's node is refused"
+
+
+def test_what_a_stop_keeps_for_a_post_mortem_is_silent_and_goes_with_the_next_start(prepared):
+    node = prepared
+    assert agent(node, "start").code == 0
+    (router,) = node.make_routers(1)
+    assert agent(node, "stop", cleanup_ports="no", cleanup_namespaces="no", timeout_s=20).code == 0
+    assert node.namespaces() == {router.namespace}
+    assert {router.qr, router.qg} <= node.ports()
+    assert node.run("ovs-vsctl", "get", "port", router.qr, "tag", "trunks").split() == ["4095", "[4095]"]
+    assert "state UP" not in node.run("ip", "-n", router.namespace, "link", "show", router.qg)
+    assert not node.processes("haproxy")
+    assert agent(node, "monitor", probe=True).code == 7
+    assert agent(node, "start").code == 0
+    assert not node.namespaces()
+    assert agent(node, "stop").code == 0
+
+
+def test_an_agent_has_its_host_name_to_itself(prepared):
+    """The recipe's way, `hostname neutron-gateway`, and the node keeps its own name."""
+    node = prepared
+    before = node.run("hostname"), node.run("cat", "/etc/hosts")
+    alone = {"host": "", "hostname": "neutron-gateway"}
+    assert agent(node, "start", **alone).code == 0
+    log = "/var/log/neutron/neutron-l3-agent.log"
+    node.wait(lambda: "called" in node.run("cat", log), within_s=5, until="the agent says its host's name")
+    assert "called neutron-gateway\n" in node.run("cat", log)
+    assert (node.run("hostname"), node.run("cat", "/etc/hosts")) == before
+    assert "host =" not in node.run("cat", "/run/hotspare/neutron-agent-l3.conf")
+    assert agent(node, "monitor", **alone).code == 0
+    assert agent(node, "stop", **alone).code == 0
+    assert not node.processes("neutron-l3-agent")
+
+
+def test_trouble_with_the_broker_is_degraded_and_never_a_failure(prepared):
+    node = prepared
+    assert agent(node, "start").code == 0
+    assert agent(node, "monitor").code == 0
+    told = agent(node, "monitor", level=10)
+    assert (told.code, "no connection to the broker (port 5672)" in told.reason) == (190, True)
+    assert agent(node, "stop").code == 0
+    node.shell("setsid nc -lk 127.0.0.1 5672 >/dev/null 2>&1 &")
+    node.wait(lambda: ":5672" in node.run("ss", "-tln"), within_s=5, until="a broker listens")
+    assert agent(node, "start").code == 0
+    assert agent(node, "monitor", level=10).code == 0
+    # This agent never says a word; the connection was made a moment ago.
+    node.wait(
+        lambda: "has sent nothing" in agent(node, "monitor", level=10, silence_max="1").reason,
+        within_s=10,
+        until="its silence is told",
+    )
+    assert agent(node, "monitor", level=10, silence_max="1").code == 190
+    assert agent(node, "stop").code == 0
+
+
+def test_an_agent_whose_open_vswitch_hangs_has_failed_and_is_not_started(prepared):
+    node = prepared
+    assert agent(node, "start").code == 0
+    node.make_routers(1)
+    assert agent(node, "monitor", level=20).code == 190, "there is no broker"
+    node.shell("kill -STOP $(cat /run/openvswitch/ovs-vswitchd.pid)")
+    told = agent(node, "monitor", level=20, timeout_s=10)
+    assert (told.code, "no router of this node forwards: ovs-vswitchd" in told.reason) == (1, True)
+    assert agent(node, "stop", timeout_s=30).code == 0
+    started = agent(node, "start")
+    assert (started.code, "ovs-vswitchd" in started.reason) == (1, True)
+    node.shell("kill -CONT $(cat /run/openvswitch/ovs-vswitchd.pid)")
+    assert agent(node, "start").code == 0
+    assert agent(node, "stop").code == 0
+
+
+def test_a_reload_changes_nothing_that_runs(prepared):
+    node = prepared
+    assert agent(node, "reload-agent").code == 7
+    assert agent(node, "start").code == 0
+    pid = node.run("head", "-1", "/run/hotspare/neutron-agent-l3.pid")
+    assert agent(node, "reload-agent", silence_max="600", cleanup_ports="no").code == 0
+    assert node.run("head", "-1", "/run/hotspare/neutron-agent-l3.pid") == pid
+    assert agent(node, "stop").code == 0
+
+
+@pytest.mark.parametrize("after_ms", [5, 20, 40, 80, 200, 500])
+def test_a_start_that_is_killed_is_cleaned_by_the_next_stop(prepared, after_ms):
+    node = prepared
+    node.shell(
+        "export OCF_RESKEY_user=root OCF_RESKEY_host=edge OCF_RESKEY_CRM_meta_timeout=60000\n"
+        f"timeout -s KILL {after_ms / 1000} /usr/lib/ocf/resource.d/{L3} start 2>/dev/null || :"
+    )
+    assert agent(node, "stop", timeout_s=20).code == 0
+    assert not node.processes("neutron-l3-agent")
+    assert not node.processes("privsep-helper")
+    assert agent(node, "monitor", probe=True).code == 7
+    left = node.run("ls", "/run/hotspare").split()
+    assert not [name for name in left if not name.endswith(".new")]
+    assert agent(node, "start").code == 0
+    assert agent(node, "stop").code == 0
+
+
+_WRONG = [
+    # What an operator may write, the code that it gets at a start, and a word of the reason.
+    ({"config": "neutron.conf"}, 6, "parameter config is not an absolute path"),
+    ({"config": "/absent.conf"}, 5, "parameter config: /absent.conf: No such file"),
+    ({"config": "/etc"}, 5, "parameter config: /etc: Is a directory"),
+    ({"plugin_config": "/absent.ini"}, 5, "parameter plugin_config: /absent.ini"),
+    ({"user": "nobody", "config": "/etc/neutron/secret.conf"}, 5, "secret.conf cannot be read by user nobody"),
+    ({"user": "no-such-user"}, 5, "parameter user: no user no-such-user"),
+    ({"host": "two words"}, 6, "parameter host may have"),
+    ({"hostname": "a/b"}, 6, "parameter hostname may have"),
+    ({"hostname": "x" * 65}, 6, "parameter hostname has more than 64"),
+    ({"binary": "no-such-agent"}, 5, "parameter binary: no program no-such-agent"),
+    ({"pid": "l3.pid"}, 6, "parameter pid is not an absolute path"),
+    ({"pid": "/run"}, 2, "parameter pid: /run is there already and is no pid file"),
+    ({"pid": "/etc/passwd"}, 2, "parameter pid: /etc/passwd is there already and is no pid file"),
+    ({"log_file": "/var/log"}, 2, "parameter log_file: /var/log is a directory"),
+    ({"log_file": "/proc/no/agent.log"}, 5, "parameter log_file: /proc/no/agent.log"),
+    ({"additional_parameters": "'open"}, 6, "parameter additional_parameters: No closing quotation"),
+    ({"additional_parameters": "--config-file /absent"}, 5, "parameter additional_parameters: /absent"),
+    ({"silence_max": "soon"}, 6, "parameter silence_max is not a whole number"),
+    ({"silence_max": "0"}, 6, "parameter silence_max is not a whole number from 1"),
+    ({"cleanup_ports": "perhaps"}, 6, "parameter cleanup_ports is not yes or no"),
+    ({"dataplane": "mine"}, 6, "parameter dataplane is not one of own, gateway"),
+    ({"dataplane": "gateway", "host": ""}, 6, "parameter host is required with dataplane=gateway"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "code", "words"), _WRONG, ids=[" ".join(map(str, row[0].items())) for row in _WRONG])
+def test_wrong_input_is_named_in_one_sentence_and_harms_neither_probe_nor_stop(prepared, wrong, code, words):
+    node = prepared
+    node.shell("cp /etc/neutron/neutron.conf /etc/neutron/secret.conf; chmod 600 /etc/neutron/secret.conf")
+    started = agent(node, "start", **wrong)
+    assert (started.code, words in started.reason) == (code, True), started.reason
+    assert "\n" not in started.reason
+    probed = agent(node, "monitor", probe=True, **wrong)
+    assert (probed.code, probed.err) == (7, ""), "a probe on a passive node is quiet"
+    assert agent(node, "stop", **wrong).code == 0
+    assert not node.processes("neutron-l3-agent")
+    assert node.run("head", "-1", "/etc/passwd").startswith("root:")
+
+
+def test_two_resources_with_one_agent_on_a_node_are_told_apart(prepared):
+    node = prepared
+    assert agent(node, "start", instance="first").code == 0
+    node.make_routers(1)
+    second = agent(node, "start", instance="second")
+    assert second.code == 5
+    assert "for the resource first" in second.reason
+    assert "crm resource stop first" in second.reason
+    assert agent(node, "monitor", instance="second", probe=True).code == 7
+    assert agent(node, "stop", instance="second").code == 0
+    assert agent(node, "monitor", instance="first").code == 0
+    assert len(node.namespaces()) == 1
+    assert agent(node, "stop", instance="first").code == 0
 
 
 def test_what_is_missing_is_named_all_at_once(prepared):

@@ -116,6 +116,49 @@ def test_what_a_reboot_leaves_is_not_running_and_is_cleaned_by_start(node):
     assert_clean(node)
 
 
+def test_routers_that_do_not_forward_are_told_and_only_a_dead_switch_is_a_failure(node):
+    """At OCF_CHECK_LEVEL 20, with an upstream router that answers for the gateways of all."""
+    first, second = carry(node, 2)
+    node.shell(f"""
+ovs-ofctl add-flow br-int actions=NORMAL
+ovs-vsctl add-port br-int upstream tag=4000 -- set interface upstream type=internal
+ip address add 10.30.255.254/16 dev upstream
+ip link set upstream up
+for netns in {first.namespace} {second.namespace}; do ip -n $netns route add default via 10.30.255.254; done
+""")
+    deep = {"level": 20, "timeout_s": 20}
+    assert gateway(node, "monitor", **deep).code == 8
+
+    node.run("ovs-vsctl", "set", "port", first.qr, "tag=4095", "vlan_mode=trunk", "trunks=4095")
+    parked = gateway(node, "monitor", **deep)
+    assert (parked.code, f"1 of 2 routers do not forward: {first.namespace}: {first.qr}" in parked.reason) == (
+        191,
+        True,
+    )
+    node.run("ovs-vsctl", "set", "port", first.qr, "tag=1", "--", "clear", "port", first.qr, "vlan_mode", "trunks")
+
+    node.run("ip", "link", "set", "upstream", "down")
+    lonely = gateway(node, "monitor", **deep)
+    assert (lonely.code, lonely.reason.count("its gateway 10.30.255.254 does not answer")) == (191, 2)
+    node.run("ip", "link", "set", "upstream", "up")
+    assert gateway(node, "monitor", **deep).code == 8
+
+    node.shell("kill -STOP $(cat /run/openvswitch/ovs-vswitchd.pid)")
+    dead = gateway(node, "monitor", **deep)
+    assert (dead.code, "ovs-vswitchd" in dead.reason) == (9, True)
+    assert gateway(node, "stop", timeout_s=30).code == 0
+
+
+def test_a_spare_whose_open_vswitch_is_dead_says_so_and_is_not_promoted(node):
+    assert gateway(node, "start").code == 0
+    assert gateway(node, "monitor", level=20).code == 0
+    node.shell("pkill -9 ovs-vswitchd")
+    assert gateway(node, "monitor", level=20).code == 190
+    promoted = gateway(node, "promote", timeout_s=20)
+    assert (promoted.code, "cannot carry gateway edge" in promoted.reason) == (1, True)
+    assert gateway(node, "stop", timeout_s=30).code == 0
+
+
 @pytest.mark.parametrize(
     "trouble",
     ["pkill -STOP ovs-vswitchd", "pkill -9 ovs-vswitchd", "pkill -9 ovsdb-server", "pkill -STOP ovsdb-server"],
@@ -154,6 +197,22 @@ def test_a_strangers_agent_keeps_its_routers_and_bars_the_gateway(node):
     assert gateway(node, "stop").code == 0
     assert len(node.namespaces()) == 1
     assert len(node.processes("haproxy -f")) == 1
+
+
+def test_a_gateway_leaves_the_routers_of_another_resource_of_the_cluster(node):
+    """The recipe's L3 agent, which owns its routers itself, on a node that may also carry a gateway."""
+    node.make_routers(1)
+    node.shell(
+        "mkdir -p /run/hotspare; printf '[DEFAULT]\nhost = other\n' > /run/hotspare/recipe.conf\n"
+        'setsid bash -c \'exec -a /usr/bin/neutron-l3-agent python3 -c "import time; time.sleep(1006)" '
+        "--config-file /run/hotspare/recipe.conf' >/dev/null 2>&1 &"
+    )
+    node.wait(lambda: node.processes("neutron-l3-agent"), within_s=5, until="the other resource's agent runs")
+    started = gateway(node, "start")
+    assert (started.code, "crm resource stop recipe" in started.reason) == (5, True)
+    assert gateway(node, "stop").code == 0
+    assert node.processes("neutron-l3-agent")
+    assert len(node.namespaces()) == 1
 
 
 def test_a_stop_under_a_strangers_agent_fails_and_says_what_to_do(node):

@@ -20,6 +20,13 @@ from dataclasses import dataclass
 
 from hotspare_ocf.node import AgentProcess, Helper, Node, Port, Resident
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Mine = Callable[[AgentProcess], bool]
+    """Whether an agent is that of the resource which asks."""
+
 PORTS = "ports"
 NAMESPACES = "namespaces"
 KEEPABLE = (PORTS, NAMESPACES)
@@ -101,11 +108,11 @@ def may_forward(node: Node) -> bool | None:
     return any(port.is_live and port.has_device and not port.in_root for port in node.switch.ports)
 
 
-def strangers(node: Node) -> tuple[AgentProcess, ...]:
-    """Agents that no resource of the cluster started: what they hold is not ours to clean, and would be built again at
-    once.
+def others(node: Node, programs: tuple[bytes, ...], is_ours: Mine) -> tuple[AgentProcess, ...]:
+    """Agents of these programs that are somebody else's: of another resource, or of none. What they hold is not ours to
+    clean, and would be built again at once.
     """
-    return tuple(agent for agent in node.agents if not agent.is_ours)
+    return tuple(agent for agent in node.agents if agent.program.encode() in programs and not is_ours(agent))
 
 
 def refusals(node: Node) -> tuple[str, ...]:
@@ -122,7 +129,7 @@ def refusals(node: Node) -> tuple[str, ...]:
     agents = [
         f"{agent.program} (pid {agent.pid}) runs on this node; stop it first (systemctl stop {agent.program})"
         for agent in node.agents
-        if not (agent.is_ours and node.started)
+        if not (agent.resource and node.started)
     ]
     return (*gateways, *resources, *agents)
 

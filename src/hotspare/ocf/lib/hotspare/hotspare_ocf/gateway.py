@@ -14,6 +14,7 @@ from hotspare_ocf.declaration import Action, Agent, Parameter, where_routers_are
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from hotspare_ocf.cleaning import Mine
     from hotspare_ocf.environment import Call
 
 _SCORE_COLD = 100
@@ -177,7 +178,14 @@ def _require_switch(call: Call) -> None:
 def _clean(call: Call) -> None:
     from hotspare_ocf import look, sweep
 
-    sweep.clean(sweep.site(call), programs=(*look.L3_PROGRAMS, *look.OVS_PROGRAMS), owner=call["gateway"])
+    sweep.clean(sweep.site(call), programs=look.PROGRAMS, is_ours=_ours(call), owner=call["gateway"])
+
+
+def _ours(call: Call) -> Mine:
+    """Agents that the cluster started under the gateway's identity. One whose drop-in is gone may be, too: all that is
+    known is that it is the cluster's.
+    """
+    return lambda agent: bool(agent.resource) and agent.host in (call["gateway"], None)
 
 
 def _may_forward(call: Call) -> bool | None:
@@ -187,10 +195,10 @@ def _may_forward(call: Call) -> bool | None:
 
 
 def _is_strangers(call: Call) -> bool:
-    """Whether agents that the cluster did not start run here; the routers are theirs then, and a start is refused."""
-    from hotspare_ocf import cleaning, sweep
+    """Whether agents run here that are not the gateway's; the routers are theirs then, and a start is refused."""
+    from hotspare_ocf import cleaning, look, sweep
 
-    return bool(cleaning.strangers(sweep.site(call).look()))
+    return bool(cleaning.others(sweep.site(call).look(), look.PROGRAMS, _ours(call)))
 
 
 def _others_promoted(call: Call) -> list[str]:

@@ -74,6 +74,15 @@ def read_pid_file(path: str) -> Process | None:
     return Process(int(lines[0]), int(lines[1]))
 
 
+def is_free_for_pid(path: str) -> bool:
+    """Whether a pid file may be written there: nothing is there, or a pid, or, below /run, rubbish."""
+    if os.path.isdir(path):
+        return False
+    if not os.path.exists(path) or path.startswith(("/run/", "/var/run/")):
+        return True
+    return _read(path).split(b"\n", 1)[0].strip().isdigit()
+
+
 def pid_file_text(process: Process) -> bytes:
     """What the pid file of this process holds."""
     return b"%d\n%d\n%b\n" % (process.pid, process.start_ticks, _boot_id())
@@ -86,6 +95,10 @@ def drop_in(instance: str) -> str:
     return f"{RUN_DIR}/{instance}.conf"
 
 
+HOSTNAME_NOTE = "# hostname = "
+"""In a drop-in, what an agent's own host name is: Neutron takes it for the identity without being told."""
+
+
 def is_marked(command_line: bytes, path: str) -> bool:
     """Whether the command line has the drop-in as its `--config-file` (an editor that has it open has not).
 
@@ -93,6 +106,16 @@ def is_marked(command_line: bytes, path: str) -> bool:
     """
     wanted = path.encode()
     return b"--config-file\0" + wanted in command_line or b"--config-file " + wanted in command_line
+
+
+def host_of(resource: str) -> str | None:
+    """The identity that the resource's drop-in gives; empty where it gives none, None where there is no drop-in."""
+    lines = _read(drop_in(resource)).decode(errors="replace").splitlines()
+    for line in lines:
+        for mark in ("host = ", HOSTNAME_NOTE):
+            if line.startswith(mark):
+                return line.removeprefix(mark)
+    return "" if lines else None
 
 
 def resource_of(command_line: bytes) -> str:

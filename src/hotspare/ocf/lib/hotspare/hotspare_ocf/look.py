@@ -29,7 +29,8 @@ needs.
 """
 
 L3_PROGRAMS = (b"neutron-l3-agent", b"neutron-vpn-agent")
-OVS_PROGRAMS = (b"neutron-openvswitch-agent",)
+PROGRAMS = (*L3_PROGRAMS, b"neutron-openvswitch-agent")
+"""The agents that hold routers, and those that hold their ports as well."""
 
 
 def look(*, bridge: str, state_path: str, deadline: float) -> Node:
@@ -219,21 +220,28 @@ def _program(command_line: bytes) -> str:
 
 
 def _agents(table: list[_Seen]) -> tuple[AgentProcess, ...]:
-    """Running L3 and Open vSwitch agents. A worker's title shows no arguments: it is ours if its session is."""
-    marked = {seen.pid: identity.is_marked(seen.command_line, identity.RUN_DIR + "/") for seen in table}
-    sessions = {seen.session for seen in table if marked[seen.pid]} | _recorded_sessions()
-    return tuple(
-        AgentProcess(seen.pid, seen.start_ticks, seen.program.decode(), marked[seen.pid] or seen.session in sessions)
-        for seen in table
-        if seen.program in (*L3_PROGRAMS, *OVS_PROGRAMS)
-    )
+    """Running L3 and Open vSwitch agents. A worker's title shows no arguments: it is whose its session is."""
+    named = {seen.pid: identity.resource_of(seen.command_line) for seen in table}
+    sessions = {seen.session: named[seen.pid] for seen in table if named[seen.pid]} | _recorded_sessions()
+    found = []
+    for seen in table:
+        if seen.program in PROGRAMS:
+            resource = named[seen.pid] or sessions.get(seen.session, "")
+            host = identity.host_of(resource) if resource else None
+            found.append(AgentProcess(seen.pid, seen.start_ticks, seen.program.decode(), resource, host))
+    return tuple(found)
 
 
-def _recorded_sessions() -> set[int]:
-    """Sessions of the agents on record, dead leaders' too: a session's number stays taken while it has members."""
-    files = [name for name in _listed(identity.RUN_DIR) if name.endswith(".pid")]
-    recorded = [process for name in files if (process := identity.read_pid_file(f"{identity.RUN_DIR}/{name}"))]
-    return {one.pid for one in recorded if identity.living(one) or identity.stat(one.pid) is None}
+def _recorded_sessions() -> dict[int, str]:
+    """Session → resource of the agents on record, dead leaders' too: a session's number stays taken while it has
+    members.
+    """
+    sessions = {}
+    for resource in [name[:-4] for name in _listed(identity.RUN_DIR) if name.endswith(".pid")]:
+        recorded = identity.read_pid_file(f"{identity.RUN_DIR}/{resource}.pid")
+        if recorded and (identity.living(recorded) or identity.stat(recorded.pid) is None):
+            sessions[recorded.pid] = resource
+    return sessions
 
 
 def _routers(mounted: list[Namespace], state_path: str) -> frozenset[str]:

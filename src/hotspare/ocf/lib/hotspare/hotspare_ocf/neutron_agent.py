@@ -155,9 +155,10 @@ def validate(call: Call) -> int:
             codes.ERR_CONFIGURED,
             f"parameter hostname has more than {_HOSTNAME_CHARS_MAX} characters: {call['hostname']}",
         )
-    for name in ("pid", "log_file"):
-        if os.path.isdir(call[name]):
-            raise OcfError(codes.ERR_ARGS, f"parameter {name}: {call[name]} is a directory, not a file")
+    if not identity.is_free_for_pid(call["pid"]):
+        raise OcfError(codes.ERR_ARGS, f"parameter pid: {call['pid']} is there already and is no pid file")
+    if os.path.isdir(call["log_file"]):
+        raise OcfError(codes.ERR_ARGS, f"parameter log_file: {call['log_file']} is a directory, not a file")
     if problems := _not_installed(call, more):
         raise OcfError(codes.ERR_INSTALLED, "; ".join(problems))
     return codes.SUCCESS
@@ -269,7 +270,8 @@ def forget(call: Call) -> None:
     from hotspare_ocf import config_files
 
     config_files.forget(call.instance)
-    for path in (call["pid"], identity.drop_in(call.instance)):
+    ours = [call["pid"]] if identity.is_free_for_pid(call["pid"]) else []
+    for path in (*ours, identity.drop_in(call.instance)):
         try:
             os.unlink(path)
         except FileNotFoundError:
@@ -379,7 +381,8 @@ def configuration(call: Call) -> list[str]:
 def _write_drop_in(call: Call) -> None:
     os.makedirs(identity.RUN_DIR, mode=0o755, exist_ok=True)
     path = identity.drop_in(call.instance)
-    identity_line = f"host = {call['host']}\n" if call["host"] else ""
+    hostname_line = f"{identity.HOSTNAME_NOTE}{call['hostname']}\n" if call["hostname"] else ""
+    identity_line = f"host = {call['host']}\n" if call["host"] else hostname_line
     draft = path + ".new"
     with open(draft, "w", encoding="ascii") as file:
         file.write(

@@ -8,6 +8,7 @@ from hotspare_ocf.declaration import Agent, Parameter, where_routers_are
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from hotspare_ocf.cleaning import Mine
     from hotspare_ocf.environment import Call
     from hotspare_ocf.identity import Process
 
@@ -29,9 +30,9 @@ def start(call: Call) -> int:
 def stop(call: Call) -> int:
     """Neither agent nor helpers live; with a data plane of its own, this node is proven silent and clean."""
     neutron_agent.end(call)
-    # Routers beside a stranger's agent are ours only if we were started: then cleaning refuses, and says why.
-    if _owns_routers(call) and (neutron_agent.has_been_started(call) or not _is_strangers(call)):
-        _clean(call)
+    # Routers beside somebody else's agent are ours only if we were started: then cleaning refuses, and says why.
+    if _owns_routers(call) and (neutron_agent.has_been_started(call) or not _is_others(call)):
+        _clean(call, keep=_kept(call))
     neutron_agent.forget(call)
     return codes.SUCCESS
 
@@ -50,7 +51,7 @@ def monitor(call: Call) -> int:
     from hotspare_ocf import cleaning, sweep
 
     forwards = cleaning.may_forward(sweep.site(call).look())
-    if forwards is False or (not neutron_agent.has_been_started(call) and _is_strangers(call)):
+    if forwards is False or (not neutron_agent.has_been_started(call) and _is_others(call)):
         return code
     known = "its routers still forward" if forwards else "Open vSwitch does not tell whether its routers still forward"
     raise OcfError(codes.ERR_GENERIC, f"{call['binary']} is dead, but {known}: a stop has to clean this node")
@@ -107,21 +108,31 @@ def _require_switch(call: Call) -> None:
         raise OcfError(codes.ERR_GENERIC, f"no router could forward on this node: {trouble}")
 
 
-def _is_strangers(call: Call) -> bool:
-    """Whether an L3 agent runs that the cluster did not start: then the routers here are its own, and this resource was
+def _is_others(call: Call) -> bool:
+    """Whether an L3 agent runs that is not this resource's: then the routers here are its own, and this resource was
     refused its start.
     """
     from hotspare_ocf import cleaning, look, sweep
 
-    programs = {program.decode() for program in look.L3_PROGRAMS}
-    return any(agent.program in programs for agent in cleaning.strangers(sweep.site(call).look()))
+    return bool(cleaning.others(sweep.site(call).look(), look.L3_PROGRAMS, _ours(call)))
 
 
-def _clean(call: Call) -> None:
+def _ours(call: Call) -> Mine:
+    return lambda agent: agent.resource == call.instance
+
+
+def _clean(call: Call, *, keep: frozenset[str] = frozenset()) -> None:
     from hotspare_ocf import look, sweep
 
     # An Open vSwitch agent may go on: it sees ports go, as it does whenever a router is deleted.
-    sweep.clean(sweep.site(call), programs=look.L3_PROGRAMS, owner=call.instance)
+    sweep.clean(sweep.site(call), programs=look.L3_PROGRAMS, is_ours=_ours(call), owner=call.instance, keep=keep)
+
+
+def _kept(call: Call) -> frozenset[str]:
+    """What of the routers stays after a stop, silenced."""
+    from hotspare_ocf import cleaning
+
+    return frozenset(what for what in cleaning.KEEPABLE if not call.yes(f"cleanup_{what}"))
 
 
 AGENT = Agent(
@@ -138,6 +149,13 @@ AGENT = Agent(
         Parameter("dataplane", "choice", default="own", choices=("own", "gateway"), short="who owns the routers here",
                   long="own: this resource; its stop removes them. gateway: a resource ocf:hotspare:gateway; stop "
                        "leaves them forwarding, so that a restart of the agent costs no packet."),
+        Parameter("cleanup_ports", "boolean", default="yes", reloadable=True, short="stop deletes the routers' ports",
+                  long="With dataplane=own. no: they stay in the integration bridge for a post-mortem, on the dead "
+                       "VLAN, where nothing reaches them. The next start deletes them."),
+        Parameter("cleanup_namespaces", "boolean", default="yes", reloadable=True,
+                  short="stop removes the routers' namespaces",
+                  long="With dataplane=own. no: they stay for a post-mortem, without a process, every link down. "
+                       "The next start removes them."),
         *where_routers_are(),
     ),
     actions=neutron_agent.actions(start, monitor, stop),

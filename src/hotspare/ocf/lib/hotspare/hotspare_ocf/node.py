@@ -133,12 +133,15 @@ class Helper:
 
 @dataclass(frozen=True, slots=True)
 class AgentProcess:
-    """A running Neutron agent; `is_ours` where a resource of the cluster started it."""
+    """A running Neutron agent. `resource` is the cluster's that started it, empty where none did; `host` the identity
+    that it got from there, None where that is not known any more.
+    """
 
     pid: int
     start_ticks: int
     program: str
-    is_ours: bool
+    resource: str
+    host: str | None
 
 
 @dataclass(frozen=True, slots=True)

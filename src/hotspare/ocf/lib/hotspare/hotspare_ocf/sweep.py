@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 
 from hotspare_ocf import codes, ending, events, namespaces, ovsdb
-from hotspare_ocf.cleaning import Plan, plan_cleaning, remains, strangers
+from hotspare_ocf.cleaning import Plan, others, plan_cleaning, remains
 from hotspare_ocf.codes import OcfError
 from hotspare_ocf.identity import RUN_DIR, Process
 from hotspare_ocf.look import NETNS_DIR, look
@@ -19,6 +19,7 @@ from hotspare_ocf.node import DEAD_VLAN, Node, Port, Resident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from hotspare_ocf.cleaning import Mine
     from hotspare_ocf.environment import Call
 
 _PARK_WAIT_S = 2.0
@@ -53,10 +54,12 @@ def site(call: Call) -> Site:
     return Site(call["integration_bridge"], call["state_path"], call.deadline)
 
 
-def clean(place: Site, *, programs: tuple[bytes, ...], owner: str, keep: frozenset[str] = frozenset()) -> None:
+def clean(
+    place: Site, *, programs: tuple[bytes, ...], is_ours: Mine, owner: str, keep: frozenset[str] = frozenset()
+) -> None:
     """No trace of a router is on the node, seen by a second look; silence comes first, in one transaction.
 
-    Agents of the given programs must not run: those that the cluster started are ended, others are refused. `keep` has
+    Agents of the given programs must not run: those that are ours are ended, others are refused. `keep` has
     what stays for a post-mortem (cleaning.KEEPABLE): ports parked, namespaces with their links down. It is for a stop;
     an agent does not bring up what a cleaning took down, so what comes before a start keeps nothing.
 
@@ -64,7 +67,7 @@ def clean(place: Site, *, programs: tuple[bytes, ...], owner: str, keep: frozens
         OcfError: something remains, or a stranger's agent runs; the reason says what and what to do.
     """
     with Alone(place):
-        carry_out(place, _without_agents(place, programs), owner=owner, keep=keep)
+        carry_out(place, _without_agents(place, programs, is_ours), owner=owner, keep=keep)
 
 
 def carry_out(place: Site, node: Node, *, owner: str, keep: frozenset[str]) -> Node:
@@ -131,18 +134,18 @@ class Alone:
         os.close(self._descriptor)
 
 
-def _without_agents(place: Site, programs: tuple[bytes, ...]) -> Node:
+def _without_agents(place: Site, programs: tuple[bytes, ...], is_ours: Mine) -> Node:
     node = place.look()
-    wanted = {program.decode() for program in programs}
-    others = [agent for agent in strangers(node) if agent.program in wanted]
-    if others:
-        named = ", ".join(f"{agent.program} (pid {agent.pid})" for agent in others)
+    if foreign := others(node, programs, is_ours):
+        named = ", ".join(f"{agent.program} (pid {agent.pid})" for agent in foreign)
+        resource = foreign[0].resource
+        whose = f"belongs to resource {resource}" if resource else "was not started by the cluster"
+        remedy = f"crm resource stop {resource}" if resource else f"systemctl disable --now {foreign[0].program}"
         raise OcfError(
             codes.ERR_INSTALLED,
-            f"{named} runs on this node and was not started by the cluster: what it holds is not ours to clean; "
-            f"stop it (systemctl disable --now {others[0].program})",
+            f"{named} runs on this node and {whose}: what it holds is not ours to clean; stop it ({remedy})",
         )
-    ours = [Process(agent.pid, agent.start_ticks) for agent in node.agents if agent.program in wanted]
+    ours = [Process(agent.pid, agent.start_ticks) for agent in node.agents if agent.program.encode() in programs]
     if not ours:
         return node
     events.tell("agents.ended", pids=",".join(str(process.pid) for process in ours))
