@@ -12,6 +12,7 @@ from hotspare_ocf import (
     gateway,
     identity,
     metadata,
+    neutron_agent_dhcp,
     neutron_agent_l3,
     neutron_config,
     neutron_metadata_agent,
@@ -24,11 +25,14 @@ from lxml import etree
 BUNDLE = Path(__file__).parents[2] / "src/hotspare/ocf/resource.d"
 AGENTS = {
     "hotspare/gateway": gateway.AGENT,
+    "openstack/neutron-agent-dhcp": neutron_agent_dhcp.AGENT,
     "openstack/neutron-agent-l3": neutron_agent_l3.AGENT,
     "openstack/neutron-metadata-agent": neutron_metadata_agent.AGENT,
     "openstack/neutron-openvswitch-agent": neutron_openvswitch_agent.AGENT,
 }
-RECIPE = {"config", "plugin_config", "host", "binary", "user", "pid", "log_file", "additional_parameters"}
+RECIPE = {
+    "config", "plugin_config", "host", "hostname", "binary", "user", "pid", "log_file", "additional_parameters",
+}  # fmt: skip
 
 
 def called(agent: str, action: str, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -11,6 +11,8 @@ pytestmark = pytest.mark.lab
 
 L3 = "openstack/neutron-agent-l3"
 OVS = "openstack/neutron-openvswitch-agent"
+DHCP = "openstack/neutron-agent-dhcp"
+NETWORK = "5a5a5a5a-1111-2222-3333-444444444444"
 
 # Helpers as oslo.privsep makes them: one in the session, one that has left it and is known by its --config-file.
 _PROGRAM = r"""#!/usr/bin/python3
@@ -53,11 +55,12 @@ time.sleep(2000)
 
 @pytest.fixture
 def prepared(node: OcfNode) -> OcfNode:
-    node.run("tee", "/usr/local/bin/neutron-l3-agent", "/usr/local/bin/neutron-openvswitch-agent", stdin=_PROGRAM)
+    programs = [f"/usr/local/bin/neutron-{kind}-agent" for kind in ("l3", "openvswitch", "metadata", "dhcp")]
+    node.run("tee", *programs, stdin=_PROGRAM)
     node.shell(
         "chmod 755 /usr/local/bin/neutron-*-agent; mkdir -p /etc/neutron/plugins/ml2; rm -f /var/log/neutron/*\n"
-        "cd /etc/neutron; for file in neutron.conf l3_agent.ini plugins/ml2/openvswitch_agent.ini; do\n"
-        "echo '[DEFAULT]' > $file; done"
+        "cd /etc/neutron; for file in neutron.conf {l3,metadata,dhcp}_agent.ini plugins/ml2/openvswitch_agent.ini\n"
+        "do echo '[DEFAULT]' > $file; done"
     )
     return node
 
@@ -389,6 +392,57 @@ def test_the_open_vswitch_agent_is_one_of_the_family(prepared):
     assert agent(node, "monitor", OVS, probe=True).code == 7
 
 
+def serve_network(node: OcfNode) -> None:
+    """A network as the DHCP agent serves it, and a VM's port beside it."""
+    node.shell(f"""
+ip netns add qdhcp-{NETWORK}
+ovs-vsctl add-port br-int tap5a5a5a5a-11 tag=7 -- set interface tap5a5a5a5a-11 type=internal
+ovs-vsctl add-port br-int tap6b6b6b6b-22 tag=7 -- set interface tap6b6b6b6b-22 type=internal
+ip link set tap5a5a5a5a-11 netns qdhcp-{NETWORK}
+ip -n qdhcp-{NETWORK} address add 10.9.0.2/24 dev tap5a5a5a5a-11
+ip -n qdhcp-{NETWORK} link set tap5a5a5a5a-11 up
+mkdir -p {STATE}/dhcp/{NETWORK}
+ip netns exec qdhcp-{NETWORK} dnsmasq --conf-file= --pid-file={STATE}/dhcp/{NETWORK}/pid --port=0 \
+    --dhcp-leasefile={STATE}/dhcp/{NETWORK}/leases --dhcp-range=10.9.0.3,10.9.0.9 --interface=tap5a5a5a5a-11
+""")
+
+
+def test_the_dhcp_agents_stop_leaves_no_dhcp_server_and_touches_neither_router_nor_vm(prepared):
+    node = prepared
+    assert agent(node, "start", DHCP).code == 0
+    serve_network(node)
+    (router,) = node.make_routers(1)
+    node.run("kill", "-KILL", node.run("head", "-1", "/run/hotspare/neutron-agent-dhcp.pid").strip())
+    monitored = agent(node, "monitor", DHCP)
+    assert (monitored.code, "1 processes of its networks live" in monitored.reason) == (1, True)
+    assert agent(node, "stop", DHCP, timeout_s=20).code == 0
+    assert node.namespaces() == {router.namespace}
+    assert not node.processes("dnsmasq")
+    assert node.ports() == {"tap6b6b6b6b-22", router.qr, router.qg}
+    assert node.processes("haproxy -f")
+    assert not node.run("ls", f"{STATE}/dhcp").strip()
+    assert agent(node, "monitor", DHCP).code == 7
+
+
+def test_dhcp_servers_may_outlive_an_agent_that_never_moves_and_a_dead_one_is_told(prepared):
+    node = prepared
+    node.shell("setsid nc -lk 127.0.0.1 5672 >/dev/null 2>&1 &")
+    node.wait(lambda: ":5672" in node.run("ss", "-tln"), within_s=5, until="a broker listens")
+    kept = {"dataplane": "kept"}
+    assert agent(node, "start", DHCP, **kept).code == 0
+    serve_network(node)
+    assert agent(node, "monitor", DHCP, level=20, **kept).code == 0
+    assert agent(node, "stop", DHCP, **kept).code == 0
+    assert agent(node, "monitor", DHCP, **kept).code == 7
+    assert node.processes("dnsmasq")
+    assert agent(node, "start", DHCP, **kept).code == 0
+    node.run("pkill", "dnsmasq")
+    node.wait(lambda: not node.processes("dnsmasq"), within_s=5, until="the DHCP server has ended")
+    told = agent(node, "monitor", DHCP, level=20, **kept)
+    assert (told.code, f"1 networks without a DHCP server, the first is {NETWORK}" in told.reason) == (190, True)
+    assert agent(node, "stop", DHCP, **kept).code == 0
+
+
 def test_an_agent_runs_as_its_user_and_may_write_its_log(prepared):
     node = prepared
     assert agent(node, "start", user="nobody").code == 0
@@ -400,13 +454,11 @@ def test_an_agent_runs_as_its_user_and_may_write_its_log(prepared):
     assert not node.processes("privsep-helper")
 
 
-@pytest.mark.parametrize("name", [L3, OVS, "openstack/neutron-metadata-agent", "hotspare/gateway"])
+@pytest.mark.parametrize("name", [L3, OVS, DHCP, "openstack/neutron-metadata-agent", "hotspare/gateway"])
 def test_ocf_tester_passes(prepared, name):
     node = prepared
     # What the agents' starts wait for, so that they need not wait: a broker, and a bridge with flows that connects.
     node.shell(
-        "echo > /etc/neutron/metadata_agent.ini\n"
-        "cp /usr/local/bin/neutron-l3-agent /usr/local/bin/neutron-metadata-agent\n"
         "setsid nc -lk 127.0.0.1 5672 >/dev/null 2>&1 &\n"
         "ovs-vsctl set-controller br-int tcp:127.0.0.1:6633 -- set bridge br-int other_config:disable-in-band=true\n"
         "for vlan in 1 2; do ovs-ofctl add-flow br-int dl_vlan=$vlan,actions=drop; done"

@@ -89,7 +89,7 @@ def remains(node: Node, keep: frozenset[str] = frozenset()) -> tuple[str, ...]:
         said.append(f"namespaces with a link that is up: {_some(loud)}")
     if node.residents:
         said.append(
-            f"processes in routers' namespaces: {_some([f'{one.program} (pid {one.pid})' for one in node.residents])}"
+            f"processes in their namespaces: {_some([f'{one.program} (pid {one.pid})' for one in node.residents])}"
         )
     if node.helpers:
         said.append(f"routers' helpers: {_some([f'{one.program} (pid {one.pid})' for one in node.helpers])}")

@@ -91,13 +91,13 @@ class Parameter:
         return ""
 
 
-def where_routers_are() -> tuple[Parameter, ...]:
-    """The parameters that say where a node's routers are found, for every agent that cleans them away."""
+def where_ports_are() -> tuple[Parameter, ...]:
+    """The parameters that say where a node's routers and networks are found, for every agent that cleans them away."""
     return (
         Parameter("integration_bridge", "words", default="br-int", reloadable=True, short="integration bridge",
-                  long="The Open vSwitch bridge with the routers' ports."),
+                  long="The Open vSwitch bridge with the ports of routers and networks."),
         Parameter("state_path", "path", default="/var/lib/neutron", reloadable=True, short="Neutron's state directory",
-                  long="state_path of neutron.conf: pid and configuration files of the routers' helpers."),
+                  long="state_path of neutron.conf: pid and configuration files of routers and networks."),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import os
 
 from hotspare_ocf import codes, markers
 from hotspare_ocf.codes import OcfError
-from hotspare_ocf.declaration import Action, Agent, Parameter, where_routers_are
+from hotspare_ocf.declaration import Action, Agent, Parameter, where_ports_are
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ AGENT = Agent(
                   long="Name of the gateway: the host name under which Neutron knows its agents."),
         Parameter("strategy", "choice", default="cold", choices=("cold",), short="what a spare has ready",
                   long="cold: nothing; the agents rebuild all routers after a takeover."),
-        *where_routers_are(),
+        *where_ports_are(),
     ),
     actions=(
         Action("start", start, timeout_s=60),

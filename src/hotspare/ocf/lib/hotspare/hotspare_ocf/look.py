@@ -18,9 +18,14 @@ from hotspare_ocf.node import (
     is_id,
     is_router_device,
     is_router_namespace,
+    port_of,
     router_of,
     serves_a_router,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NETNS_DIR = "/run/netns"
 _OVSDB_WAIT_S = 3.0
@@ -35,9 +40,9 @@ PROGRAMS = (*L3_PROGRAMS, b"neutron-openvswitch-agent")
 
 def look(*, bridge: str, state_path: str, deadline: float) -> Node:
     """The node as it is now; never raises for what does not answer."""
-    switch, trouble = _switch(bridge, deadline)
-    table = _processes()
-    mounted, others = _namespaces()
+    switch, trouble = switch_at(bridge, deadline, is_router_device)
+    table = processes()
+    mounted, others = named_namespaces(is_router_namespace)
     routers = _routers(mounted, state_path)
     home = namespace_inode("/proc/self/ns/net")
     return Node(
@@ -52,12 +57,13 @@ def look(*, bridge: str, state_path: str, deadline: float) -> Node:
         ),
         files=_files(routers, state_path),
         agents=_agents(table),
-        started=tuple(sorted(name[:-5] for name in _listed(identity.RUN_DIR) if name.endswith(".conf"))),
+        started=tuple(sorted(name[:-5] for name in listed(identity.RUN_DIR) if name.endswith(".conf"))),
         promoted=tuple(markers.promoted()),
     )
 
 
-def _switch(bridge: str, deadline: float) -> tuple[Switch | None, str]:
+def switch_at(bridge: str, deadline: float, is_ours: Callable[[str], bool]) -> tuple[Switch | None, str]:
+    """What OVSDB says of the ports of the bridge whose names are ours, or why it says nothing."""
     try:
         with ovsdb.Ovsdb(min(deadline, time.monotonic() + _OVSDB_WAIT_S)) as database:
             tables = database.select(
@@ -67,12 +73,17 @@ def _switch(bridge: str, deadline: float) -> tuple[Switch | None, str]:
             )
     except ovsdb.OvsdbError as error:
         return None, str(error)
-    return switch_of(bridge, tables, frozenset(os.listdir("/sys/class/net"))), ""
+    return switch_of(bridge, tables, frozenset(os.listdir("/sys/class/net")), is_ours), ""
 
 
-def switch_of(bridge: str, tables: dict[str, list[ovsdb.Row]], root_devices: frozenset[str]) -> Switch:
-    """The routers' ports of one bridge; those marked `skip_cleanup` and those whose `iface-id` is another port's are
-    nobody's to touch.
+def switch_of(
+    bridge: str,
+    tables: dict[str, list[ovsdb.Row]],
+    root_devices: frozenset[str],
+    is_ours: Callable[[str], bool] = is_router_device,
+) -> Switch:
+    """Our ports of one bridge; those marked `skip_cleanup` and those whose `iface-id` is another port's are nobody's to
+    touch.
     """
     ours = next((row for row in tables["Bridge"] if row["name"] == bridge), None)
     if ours is None:
@@ -83,13 +94,11 @@ def switch_of(bridge: str, tables: dict[str, list[ovsdb.Row]], root_devices: fro
     for row in tables["Port"]:
         name, uuid = str(row["name"]), _uuid(row)
         interface = interfaces.get(name)
-        if uuid not in members or interface is None or not is_router_device(name):
+        if uuid not in members or interface is None or not is_ours(name):
             continue
         ids = ovsdb.mapping(interface["external_ids"])
         port_id = ids.get("iface-id", "")
-        if ids.get("skip_cleanup", "").lower() == "true" or not port_id.startswith(
-            name.partition("-")[2] if port_id else ""
-        ):
+        if ids.get("skip_cleanup", "").lower() == "true" or not port_id.startswith(port_of(name) if port_id else ""):
             continue
         ofport = ovsdb.atoms(interface["ofport"])
         has_device = bool(ofport) and isinstance(ofport[0], int) and ofport[0] > 0
@@ -110,7 +119,7 @@ def _uuid(row: ovsdb.Row) -> str:
     return str(value[1]) if isinstance(value, list) else str(value)
 
 
-class _Seen:
+class Seen:
     """A process of the one pass over /proc, with the inode of its network namespace (None: it has ended, or is the
     kernel's).
     """
@@ -126,14 +135,15 @@ class _Seen:
         self.program = identity.program(command_line)
 
 
-def _processes() -> list[_Seen]:
+def processes() -> list[Seen]:
+    """All processes but this one, from one pass over /proc."""
     itself = os.getpid()
     seen = []
     for pid in identity.pids():
         now = identity.stat(pid)
         if now is None or not now.is_alive or pid == itself:
             continue
-        seen.append(_Seen(now, namespace_inode(f"/proc/{pid}/ns/net"), identity.command_line(pid)))
+        seen.append(Seen(now, namespace_inode(f"/proc/{pid}/ns/net"), identity.command_line(pid)))
     return seen
 
 
@@ -145,9 +155,9 @@ def namespace_inode(path: str) -> int | None:
         return None
 
 
-def _namespaces() -> tuple[list[Namespace], set[int]]:
-    """The routers' namespaces, and the inodes that are surely somebody else's: the node's own and all others with a
-    name.
+def named_namespaces(is_ours: Callable[[str], bool]) -> tuple[list[Namespace], set[int]]:
+    """The namespaces whose names are ours, and the inodes that are surely somebody else's: the node's own and all
+    others with a name.
     """
     others = {inode for inode in (namespace_inode("/proc/self/ns/net"),) if inode}
     ours: list[Namespace] = []
@@ -161,7 +171,7 @@ def _namespaces() -> tuple[list[Namespace], set[int]]:
             continue
         # A name that is a plain file (on the directory's own file system) has lost its mount.
         inode = status.st_ino if status.st_dev != device else None
-        if is_router_namespace(name):
+        if is_ours(name):
             ours.append(Namespace(name, inode, has_link_up=bool(inode) and _has_link_up(path)))
         elif inode:
             others.add(inode)
@@ -181,7 +191,7 @@ def _has_link_up(path: str) -> bool:
 
 
 def _residents(
-    table: list[_Seen], mounted: list[Namespace], others: set[int], routers: frozenset[str]
+    table: list[Seen], mounted: list[Namespace], others: set[int], routers: frozenset[str]
 ) -> tuple[Resident, ...]:
     """Processes in routers' namespaces, also in those that lost their name.
 
@@ -189,7 +199,7 @@ def _residents(
     devices may be gone already). Others without a name (containers) are left alone.
     """
     names = {namespace.inode: namespace.name for namespace in mounted if namespace.inode}
-    nameless: dict[int, list[_Seen]] = {}
+    nameless: dict[int, list[Seen]] = {}
     for seen in table:
         if seen.inode and seen.inode not in names and seen.inode not in others:
             nameless.setdefault(seen.inode, []).append(seen)
@@ -200,7 +210,7 @@ def _residents(
         or any(map(is_router_device, _devices(members[0].pid)))
     }
     return tuple(
-        Resident(seen.pid, seen.start_ticks, _program(seen.command_line), seen.inode, names.get(seen.inode))
+        Resident(seen.pid, seen.start_ticks, program_name(seen.command_line), seen.inode, names.get(seen.inode))
         for seen in table
         if seen.inode and (seen.inode in names or seen.inode in orphaned)
     )
@@ -215,11 +225,12 @@ def _devices(pid: int) -> list[str]:
         return []
 
 
-def _program(command_line: bytes) -> str:
+def program_name(command_line: bytes) -> str:
+    """What a process calls itself, without its directory."""
     return command_line.partition(b"\0")[0].rpartition(b"/")[2].decode(errors="replace")
 
 
-def _agents(table: list[_Seen]) -> tuple[AgentProcess, ...]:
+def _agents(table: list[Seen]) -> tuple[AgentProcess, ...]:
     """Running L3 and Open vSwitch agents. A worker's title shows no arguments: it is whose its session is."""
     named = {seen.pid: identity.resource_of(seen.command_line) for seen in table}
     sessions = {seen.session: named[seen.pid] for seen in table if named[seen.pid]} | _recorded_sessions()
@@ -237,7 +248,7 @@ def _recorded_sessions() -> dict[int, str]:
     members.
     """
     sessions = {}
-    for resource in [name[:-4] for name in _listed(identity.RUN_DIR) if name.endswith(".pid")]:
+    for resource in [name[:-4] for name in listed(identity.RUN_DIR) if name.endswith(".pid")]:
         recorded = identity.read_pid_file(f"{identity.RUN_DIR}/{resource}.pid")
         if recorded and (identity.living(recorded) or identity.stat(recorded.pid) is None):
             sessions[recorded.pid] = resource
@@ -250,8 +261,8 @@ def _routers(mounted: list[Namespace], state_path: str) -> frozenset[str]:
     """
     routers = {router for namespace in mounted if (router := router_of(namespace.name))}
     held = {name[:36] for _, name in _entries(state_path) if is_id(name[:36])}
-    networks = set(_listed(f"{state_path}/dhcp"))
-    networks |= {name.removeprefix("qdhcp-") for name in _listed(NETNS_DIR) if name.startswith("qdhcp-")}
+    networks = set(listed(f"{state_path}/dhcp"))
+    networks |= {name.removeprefix("qdhcp-") for name in listed(NETNS_DIR) if name.startswith("qdhcp-")}
     return frozenset(routers | (held - networks))
 
 
@@ -264,7 +275,7 @@ def _entries(state_path: str) -> list[tuple[str, str]]:
     return [
         (f"{state_path}/{directory}", name)
         for directory in _STATE_DIRECTORIES
-        for name in _listed(f"{state_path}/{directory}")
+        for name in listed(f"{state_path}/{directory}")
     ]
 
 
@@ -275,7 +286,7 @@ def _files(routers: frozenset[str], state_path: str) -> tuple[str, ...]:
     """
     helpers = [f"{directory}/{name}" for directory, name in _entries(state_path) if name[:36] in routers]
     given = [path for name in _STATE_FILES if os.path.exists(path := f"{state_path}/{name}")]
-    locks = [name for name in _listed(f"{state_path}/lock") if is_router_namespace(name.removeprefix(_LOCK_PREFIX))]
+    locks = [name for name in listed(f"{state_path}/lock") if is_router_namespace(name.removeprefix(_LOCK_PREFIX))]
     return tuple(sorted([*helpers, *given, *(f"{state_path}/lock/{name}" for name in locks)]))
 
 
@@ -283,7 +294,8 @@ _LOCK_PREFIX = "neutron-iptables-"
 """Source: neutron's iptables_manager.py, IptablesManager._apply."""
 
 
-def _listed(directory: str) -> list[str]:
+def listed(directory: str) -> list[str]:
+    """Names in the directory; none where it is not there."""
     try:
         return os.listdir(directory)
     except OSError:

@@ -363,6 +363,15 @@ def _wait_until_ready(call: Call, process: Process, ready: Ready) -> int:
     return codes.SUCCESS
 
 
+def lacks_broker(call: Call, process: Process) -> str:
+    """The connection to the broker: once it is there, the agent asks for what it has to do."""
+    from hotspare_ocf import neutron_config, sockets
+
+    ports = neutron_config.broker_ports(neutron_config.read(configuration(call)))
+    connected = sockets.of(family(process)).connected
+    return "" if ports & connected else f"a connection to the broker (port {', '.join(map(str, sorted(ports)))})"
+
+
 def family(process: Process) -> list[int]:
     """Pids of the agent and of its session, the agent first."""
     session = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hotspare_ocf import codes, markers, neutron_agent
 from hotspare_ocf.codes import OcfError
-from hotspare_ocf.declaration import Agent, Parameter, where_routers_are
+from hotspare_ocf.declaration import Agent, Parameter, where_ports_are
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def start(call: Call) -> int:
         _require_switch(call)
         if call["dataplane"] == "own":
             _clean(call)
-    return neutron_agent.start(call, _missing)
+    return neutron_agent.start(call, neutron_agent.lacks_broker)
 
 
 def stop(call: Call) -> int:
@@ -76,15 +76,6 @@ def _check_data_plane(call: Call) -> None:
                 f"gateway {neutron_agent.host(call)} is not promoted on this node, so nothing may forward for it here; "
                 "order this resource after the promotion and colocate it with the promoted role",
             )
-
-
-def _missing(call: Call, process: Process) -> str:
-    """The connection to the broker: once it is there, the agent asks for its routers."""
-    from hotspare_ocf import neutron_config, sockets
-
-    ports = neutron_config.broker_ports(neutron_config.read(neutron_agent.configuration(call)))
-    connected = sockets.of(neutron_agent.family(process)).connected
-    return "" if ports & connected else f"a connection to the broker (port {', '.join(map(str, sorted(ports)))})"
 
 
 def _lacks(call: Call, _process: Process) -> str:
@@ -156,7 +147,7 @@ AGENT = Agent(
                   short="stop removes the routers' namespaces",
                   long="With dataplane=own. no: they stay for a post-mortem, without a process, every link down. "
                        "The next start removes them."),
-        *where_routers_are(),
+        *where_ports_are(),
     ),
     actions=neutron_agent.actions(start, monitor, stop),
 )  # fmt: skip

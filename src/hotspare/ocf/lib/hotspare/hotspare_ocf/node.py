@@ -35,6 +35,16 @@ def is_router_device(name: str) -> bool:
     return False
 
 
+def port_of(device: str) -> str:
+    """The beginning of the port's id in a device's name: `tap` or what goes before the first dash is left out."""
+    return device.removeprefix("tap") if device.startswith("tap") else device.partition("-")[2]
+
+
+def is_network_namespace(name: str) -> bool:
+    """Whether the DHCP agent names its namespaces so."""
+    return name.startswith("qdhcp-") and is_id(name.removeprefix("qdhcp-"))
+
+
 def router_of(namespace: str) -> str | None:
     """The router's id in the name of its namespace; None for everybody else's."""
     for prefix in _ROUTER_PREFIXES:

@@ -20,6 +20,7 @@ from hotspare_ocf.node import DEAD_VLAN, Node, Port, Resident
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotspare_ocf.cleaning import Mine
+    from hotspare_ocf.dhcp_networks import Networks
     from hotspare_ocf.environment import Call
 
 _PARK_WAIT_S = 2.0
@@ -49,6 +50,11 @@ class Site:
         return look(bridge=self.bridge, state_path=self.state_path, deadline=self.deadline)
 
 
+if TYPE_CHECKING:
+    Place = Site | Networks
+    """What a cleaning works on: a look, and a deadline."""
+
+
 def site(call: Call) -> Site:
     """The site that a resource's parameters name."""
     return Site(call["integration_bridge"], call["state_path"], call.deadline)
@@ -70,7 +76,7 @@ def clean(
         carry_out(place, _without_agents(place, programs, is_ours), owner=owner, keep=keep)
 
 
-def carry_out(place: Site, node: Node, *, owner: str, keep: frozenset[str]) -> Node:
+def carry_out(place: Place, node: Node, *, owner: str, keep: frozenset[str]) -> Node:
     """What a look has shown is cleaned; the last look, which proves it. Whoever calls is alone, and no agent runs.
 
     Raises:
@@ -111,7 +117,7 @@ class Alone:
         OcfError: another one has not ended by the deadline.
     """
 
-    def __init__(self, place: Site) -> None:
+    def __init__(self, place: Place) -> None:
         self._deadline = place.deadline
 
     def __enter__(self) -> None:
@@ -157,7 +163,7 @@ def _without_agents(place: Site, programs: tuple[bytes, ...], is_ours: Mine) -> 
     return place.look()
 
 
-def _apply(plan: Plan, place: Site) -> list[str]:
+def _apply(plan: Plan, place: Place) -> list[str]:
     """The plan is carried out as far as it can be; what failed, in words. The look that follows is the judge, not these
     words.
     """
@@ -186,7 +192,7 @@ def _apply(plan: Plan, place: Site) -> list[str]:
     return troubles
 
 
-def _park(plan: Plan, place: Site, troubles: list[str]) -> bool:
+def _park(plan: Plan, place: Place, troubles: list[str]) -> bool:
     """Whether ovs-vswitchd has confirmed that every port of the plan is parked, or gone.
 
     It is asked even if no live port is left: an earlier call may have parked or deleted them without a confirmation.
@@ -196,7 +202,7 @@ def _park(plan: Plan, place: Site, troubles: list[str]) -> bool:
     return plan.bridge is not None and _change(place, [_parking(port) for port in plan.park], _PARK_WAIT_S, troubles)
 
 
-def _change(place: Site, operations: list[ovsdb.Operation], wait_s: float, troubles: list[str]) -> bool:
+def _change(place: Place, operations: list[ovsdb.Operation], wait_s: float, troubles: list[str]) -> bool:
     """Whether the transaction was committed and carried out."""
     try:
         with ovsdb.Ovsdb(min(place.deadline, time.monotonic() + wait_s + _ANSWER_WAIT_S)) as database:
