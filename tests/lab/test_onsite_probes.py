@@ -228,5 +228,5 @@ def test_the_state_of_this_host_is_told_without_guesses():
     done = subprocess.run(argv, input=script, capture_output=True, check=True, text=True)
     state = json.loads(done.stdout)
     assert set(state) == {
-        "boot_id", "wall", "namespaces", "ports", "open_vswitch", "processes", "cannot_tell"
+        "boot_id", "wall", "namespaces", "ports", "open_vswitch", "processes", "outdated", "cannot_tell"
     }  # fmt: skip

@@ -111,6 +111,14 @@ def test_what_is_wrong_is_bad_in_its_own_line(change, name):
     assert found.answer is Answer.NO
 
 
+def test_a_file_that_no_agent_has_read_yet_is_told_and_is_nothing_wrong():
+    newer = dataclasses.replace(carrying("net2"), outdated=((AGENTS[1], "/etc/neutron/l3_agent.ini"),))
+    found = view(WANTED, seen(nodes={"net1": spare("net1"), "net2": newer}))
+    assert found.answer is Answer.YES
+    (detail,) = line(found, "configuration").details
+    assert f"crm resource restart {AGENTS[1]}" in detail
+
+
 def test_a_fence_device_that_does_not_run_is_named():
     lame = (resource("fence-net1", "stonith:fence_ipmilan", "", active=False, nodes=()), *cluster().resources[1:])
     assert "fence-net1 does not run" in line(view(WANTED, seen(status=cluster(resources=lame))), "fencing").details

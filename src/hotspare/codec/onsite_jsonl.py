@@ -57,5 +57,6 @@ def node_state(text: str, node: str) -> NodeState:
         namespaces=tuple(facts["namespaces"]),
         ports=None if found_ports is None else tuple(SwitchPort(**port) for port in found_ports),
         processes=tuple(RunningProcess(**process) for process in facts["processes"]),
+        outdated=tuple((resource, file) for resource, file in facts["outdated"]),
         cannot_tell=tuple(facts["cannot_tell"]),
     )

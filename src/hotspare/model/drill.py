@@ -130,6 +130,8 @@ class NodeState:
     namespaces: tuple[str, ...]
     ports: tuple[SwitchPort, ...] | None
     processes: tuple[RunningProcess, ...]
+    outdated: tuple[tuple[str, str], ...] = ()
+    """Resource and configuration file, where an agent runs with what stood in the file before."""
     cannot_tell: tuple[str, ...] = ()
 
 

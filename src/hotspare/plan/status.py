@@ -45,6 +45,7 @@ def view(wanted: Wanted, seen: Seen) -> StatusView:
         *_vips(wanted, seen.status),
         _failures(seen.status),
         *_degraded(seen.status),
+        *_outdated(seen.nodes),
     )
     return StatusView(
         cluster=wanted.cluster,
@@ -204,3 +205,14 @@ def _degraded(status: ClusterStatus | str) -> Sequence[Line]:
         return ()
     found = tuple(f"{action.resource} on {action.node} ({action.at}): {action.reason}" for action in status.degraded)
     return (Line("degraded", Answer.NO, f"{len(found)} at work, but troubled", found),)
+
+
+def _outdated(nodes: Mapping[str, NodeState | str]) -> Sequence[Line]:
+    """Configuration that nobody runs with yet: nothing is wrong, but somebody may be waiting for it. Else no line."""
+    found = tuple(
+        f"{resource} on {name} runs with an older {file}; to use the new one: crm resource restart {resource}"
+        for name, state in nodes.items()
+        if isinstance(state, NodeState)
+        for resource, file in state.outdated
+    )
+    return (Line("configuration", Answer.YES, f"{len(found)} files are newer than what runs", found),) if found else ()

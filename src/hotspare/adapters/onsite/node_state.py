@@ -3,7 +3,8 @@
 Stand-alone: `python3 -`. A part that could not be read is null with a line in `cannot_tell`; it is never an empty list.
 
 {"boot_id": …, "wall": …, "namespaces": ["qrouter-…"], "ports": [{"name", "tag", "parked", "iface_id"}],
- "open_vswitch": bool, "processes": [{"pid", "start", "parent", "name", "router", "namespace"}], "cannot_tell": ["…"]}
+ "open_vswitch": bool, "processes": [{"pid", "start", "parent", "name", "router", "namespace"}],
+ "outdated": [["RESOURCE", "configuration file"]], "cannot_tell": ["…"]}
 `start` is the 22nd field of /proc/PID/stat, so that pid + start names one process for ever.
 """
 
@@ -127,6 +128,20 @@ def ports() -> "list[dict[str, Any]]":
     return sorted(found, key=lambda port: port["name"])
 
 
+def outdated() -> "list[list[str]]":
+    """Resource and file, where an agent runs with an older configuration than the file has now.
+
+    Its monitor notices: /run/hotspare/RESOURCE.files, size, mtime, inode, SHA-256 at the start, as last seen, path.
+    """
+    found = []
+    for record in sorted(Path("/run/hotspare").glob("*.files")):
+        for row in read(str(record)).decode(errors="replace").splitlines():
+            fields = row.split(" ", 5)
+            if len(fields) == 6 and fields[3] != fields[4]:
+                found.append([record.stem, fields[5]])
+    return found
+
+
 def state() -> "dict[str, object]":
     """All of it; what could not be read is said."""
     cannot_tell = []
@@ -151,6 +166,7 @@ def state() -> "dict[str, object]":
         "ports": found_ports,
         "open_vswitch": open_vswitch,
         "processes": running,
+        "outdated": outdated(),
         "cannot_tell": cannot_tell,
     }
 

@@ -17,21 +17,26 @@ if TYPE_CHECKING:
 _ABSENT = "-"
 
 
-def remember(instance: str, paths: Iterable[str]) -> None:
+def record_of(instance: str) -> str:
+    """Path of the resource's record."""
+    return f"{RUN_DIR}/{instance}.files"
+
+
+def remember(record: str, paths: Iterable[str]) -> None:
     """The files as they are now are what the agent runs with."""
     rows = []
     for path in paths:
         digest = _digest(path)
         rows.append([*_seen(path), digest, digest, path])
-    _write(instance, rows)
+    _write(record, rows)
 
 
-def noticed(instance: str) -> list[str]:
+def noticed(record: str) -> list[str]:
     """Files that have changed since they were last looked at, and are not what the agent runs with; each is named once.
 
     Costs a stat() a file while nothing changes.
     """
-    rows = _read(instance)
+    rows = _read(record)
     changed = []
     is_moved = False
     for row in rows:
@@ -44,20 +49,16 @@ def noticed(instance: str) -> list[str]:
             changed.append(row[5])
         row[:3], row[4] = now, digest
     if is_moved:
-        _write(instance, rows)
+        _write(record, rows)
     return changed
 
 
-def forget(instance: str) -> None:
+def forget(record: str) -> None:
     """Nothing is known of the resource's files."""
     try:
-        os.unlink(_path(instance))
+        os.unlink(record)
     except FileNotFoundError:
         pass
-
-
-def _path(instance: str) -> str:
-    return f"{RUN_DIR}/{instance}.files"
 
 
 def _seen(path: str) -> list[str]:
@@ -78,20 +79,20 @@ def _digest(path: str) -> str:
         return _ABSENT
 
 
-def _read(instance: str) -> list[list[str]]:
+def _read(record: str) -> list[list[str]]:
     """The record; empty where there is none, or rubbish stands in it: then there is nothing to compare with."""
     try:
-        with open(_path(instance), encoding="utf-8", errors="surrogateescape") as file:
+        with open(record, encoding="utf-8", errors="surrogateescape") as file:
             rows = [line.rstrip("\n").split(" ", 5) for line in file]
     except OSError:
         return []
     return [row for row in rows if len(row) == 6]
 
 
-def _write(instance: str, rows: list[list[str]]) -> None:
-    os.makedirs(RUN_DIR, mode=0o755, exist_ok=True)
-    draft = _path(instance) + ".new"
+def _write(record: str, rows: list[list[str]]) -> None:
+    os.makedirs(os.path.dirname(record), mode=0o755, exist_ok=True)
+    draft = record + ".new"
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.writelines(" ".join(row) + "\n" for row in rows)
-    os.rename(draft, _path(instance))
+    os.rename(draft, record)

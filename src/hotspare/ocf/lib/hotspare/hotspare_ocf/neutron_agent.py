@@ -135,7 +135,7 @@ def _trouble(call: Call, process: Process, lacks: Ready | None) -> str:
 def _tell_changed_files(call: Call) -> None:
     from hotspare_ocf import config_files
 
-    for path in config_files.noticed(call.instance):
+    for path in config_files.noticed(config_files.record_of(call.instance)):
         from hotspare_ocf import events
 
         events.tell(
@@ -213,7 +213,8 @@ def start(call: Call, ready: Ready) -> int:
     refuse_strangers(call)
     _write_drop_in(call)
     more = _more_arguments(call)
-    config_files.remember(call.instance, [call["config"], call["plugin_config"], *_config_files(more)])
+    read = [call["config"], call["plugin_config"], *_config_files(more)]
+    config_files.remember(config_files.record_of(call.instance), read)
     arguments = [
         launching.find_binary(call["binary"]) or call["binary"],
         "--config-file", call["config"],
@@ -269,7 +270,7 @@ def forget(call: Call) -> None:
     """Identity and pid file are gone: the last step of a stop, so that one which failed is known to the next."""
     from hotspare_ocf import config_files
 
-    config_files.forget(call.instance)
+    config_files.forget(config_files.record_of(call.instance))
     ours = [call["pid"]] if identity.is_free_for_pid(call["pid"]) else []
     for path in (*ours, identity.drop_in(call.instance)):
         try:
