@@ -38,6 +38,10 @@ test: venv host ## all tests, with a lab (root, Debian 12)
 	@scripts/lint $(BIN)
 	$(BIN)/pytest
 
+.PHONY: bench
+bench: venv host ## measure beside the peers: make bench NAME=agents (root, Debian 12)
+	PYTHONPATH=tests $(BIN)/python benchmarks/$(or $(NAME),$(error which one: NAME=$(patsubst benchmarks/%.py,%,$(wildcard benchmarks/*.py)))).py $(OPTIONS)
+
 .PHONY: demo
 demo: venv host ## a cluster loses its active network node and keeps its routers
 	@scripts/demo $(BIN)

@@ -9,10 +9,15 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from hotspare.lab import namespace
 from hotspare.lab.layout import Layout
 from lab_parts import HOTSPARE, Lab, run
+
+# Properties are about what is true; how long an example takes is the machine's mood, and belongs in benchmarks.
+settings.register_profile("hotspare", deadline=None)
+settings.load_profile("hotspare")
 
 
 def _lab(name: str, *options: str, timeout_s: float) -> Iterator[Lab]:

@@ -94,7 +94,8 @@ class OcfNode:
             for device, tag in ((router.qr, router.index + 1), (router.qg, 4000)):
                 ids = f"external_ids:iface-id={device[3:]}00-0000-0000-000000000000"
                 add += ["--", "add-port", "br-int", device, f"tag={tag}"]
-                add += ["--", "set", "interface", device, "type=internal", ids]
+                mac = f'external_ids:attached-mac="fa:16:3e:00:{device[3:5]}:{device[5:7]}"'
+                add += ["--", "set", "interface", device, "type=internal", ids, mac]
         self.run(*add)
         self.shell("\n".join(self._furnish(router, radvd=radvd) for router in routers), timeout_s=180)
         return routers

@@ -1,7 +1,5 @@
 """Cleaning as values: what is a router's, what is planned, when a node is silent."""
 
-from dataclasses import replace
-
 import pytest
 from hotspare_ocf.cleaning import KEEPABLE, NAMESPACES, PORTS, may_forward, others, plan_cleaning, refusals, remains
 from hotspare_ocf.identity import program
@@ -74,29 +72,27 @@ def carried_out(node: Node, *, steps: int, keep: frozenset[str] = frozenset()) -
     plan = plan_cleaning(node, keep)
     switch = node.switch
     if steps > 0:
-        node = replace(
-            node,
+        node = node._replace(
             namespaces=tuple(
-                replace(one, has_link_up=one.has_link_up and one.name not in plan.links_down) for one in node.namespaces
+                one._replace(has_link_up=one.has_link_up and one.name not in plan.links_down) for one in node.namespaces
             ),
         )
     if steps > 0 and switch:
-        switch = replace(switch, ports=tuple(replace(port, is_live=False) for port in switch.ports))
+        switch = switch._replace(ports=tuple(port._replace(is_live=False) for port in switch.ports))
     if steps > 1:
-        node = replace(
-            node,
+        node = node._replace(
             residents=tuple(one for one in node.residents if one not in plan.end),
             helpers=tuple(one for one in node.helpers if one not in plan.end),
         )
     if steps > 2:
-        node = replace(node, namespaces=tuple(one for one in node.namespaces if one.name not in plan.namespaces))
+        node = node._replace(namespaces=tuple(one for one in node.namespaces if one.name not in plan.namespaces))
     if steps > 3 and switch:
-        switch = replace(
-            switch, ports=tuple(port for port in switch.ports if port.row not in {p.row for p in plan.delete})
+        switch = switch._replace(
+            ports=tuple(port for port in switch.ports if port.row not in {p.row for p in plan.delete})
         )
     if steps > 4:
-        node = replace(node, files=())
-    return replace(node, switch=switch)
+        node = node._replace(files=())
+    return node._replace(switch=switch)
 
 
 @given(nodes, st.integers(0, 4), keeps)
@@ -130,8 +126,8 @@ def test_nothing_is_kept_that_is_not_silent(node, keep):
 
 def test_only_what_is_asked_for_is_kept():
     port = Port("p", "qr-0", is_live=False, in_root=False, has_device=True)
-    node = replace(
-        CLEAN, switch=Switch(BRIDGE, (port,)), namespaces=(Namespace(f"qrouter-{ROUTER}", 7, has_link_up=False),)
+    node = CLEAN._replace(
+        switch=Switch(BRIDGE, (port,)), namespaces=(Namespace(f"qrouter-{ROUTER}", 7, has_link_up=False),)
     )
     assert remains(node, frozenset(KEEPABLE)) == ()
     assert remains(node, frozenset({PORTS})) == (f"namespaces: qrouter-{ROUTER}",)
@@ -152,16 +148,16 @@ def test_a_clean_node_has_an_empty_plan_and_only_a_clean_node_has_no_remains(nod
 
 
 def test_without_ovsdb_a_node_with_routers_cannot_be_told():
-    blind = replace(CLEAN, switch=None, switch_trouble="no answer")
+    blind = CLEAN._replace(switch=None, switch_trouble="no answer")
     assert may_forward(blind) is False
     space = Namespace(f"qrouter-{ROUTER}", 7, has_link_up=True)
-    assert may_forward(replace(blind, namespaces=(space,))) is None
-    assert may_forward(replace(blind, namespaces=(replace(space, has_link_up=False),))) is False
-    assert may_forward(replace(blind, residents=(Resident(7, 1, "haproxy", 5, None),))) is None
+    assert may_forward(blind._replace(namespaces=(space,))) is None
+    assert may_forward(blind._replace(namespaces=(space._replace(has_link_up=False),))) is False
+    assert may_forward(blind._replace(residents=(Resident(7, 1, "haproxy", 5, None),))) is None
 
 
 def test_rows_that_survived_a_reboot_are_leftovers_that_do_not_forward():
-    left = replace(CLEAN, switch=Switch(BRIDGE, (Port("p", "qr-0", is_live=True, in_root=True, has_device=True),)))
+    left = CLEAN._replace(switch=Switch(BRIDGE, (Port("p", "qr-0", is_live=True, in_root=True, has_device=True),)))
     assert may_forward(left) is False
     assert remains(left)
 
@@ -173,17 +169,17 @@ def test_agents_of_other_resources_and_of_none_are_not_ours():
         AgentProcess(3, 1, "neutron-l3-agent", "", None),
         AgentProcess(4, 1, "neutron-openvswitch-agent", "", None),
     )
-    node = replace(CLEAN, agents=(mine, other, nobodys, bridges))
+    node = CLEAN._replace(agents=(mine, other, nobodys, bridges))
     assert others(node, (b"neutron-l3-agent",), lambda agent: agent.resource == "mine") == (other, nobodys)
 
 
 def test_a_node_is_not_cleaned_by_hand_under_what_runs_there():
     assert refusals(CLEAN) == ()
-    (promoted,) = refusals(replace(CLEAN, promoted=("edge",)))
+    (promoted,) = refusals(CLEAN._replace(promoted=("edge",)))
     assert "gateway edge is promoted" in promoted
-    (started,) = refusals(replace(CLEAN, started=("edge-l3",)))
+    (started,) = refusals(CLEAN._replace(started=("edge-l3",)))
     assert "crm resource stop edge-l3" in started
-    (running,) = refusals(replace(CLEAN, agents=(AgentProcess(7, 1, "neutron-l3-agent", "", None),)))
+    (running,) = refusals(CLEAN._replace(agents=(AgentProcess(7, 1, "neutron-l3-agent", "", None),)))
     assert "systemctl stop neutron-l3-agent" in running
 
 

@@ -63,12 +63,12 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 def _cleaned(place: sweep.Site, keep: frozenset[str], *, only_plan: bool) -> tuple[str, list[str], Plan | None]:
     """State, reasons, and what went or would go."""
     if only_plan:
-        node = place.look()
+        node = place.look(keep)
         plan = plan_cleaning(node, keep)
         return (*_judged(node, plan, "planned"), plan)
     try:
         with sweep.Alone(place):
-            node = place.look()
+            node = place.look(keep)
             if why := refusals(node):
                 return "refused", list(why), None
             after = sweep.carry_out(place, node, owner="by hand", keep=keep)

@@ -16,7 +16,7 @@ address: they answer nothing. They are leftovers to be cleaned, not a router tha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hotspare_ocf.node import AgentProcess, Helper, Node, Port, Resident
 
@@ -33,8 +33,7 @@ KEEPABLE = (PORTS, NAMESPACES)
 """What of the routers a cleaning may be told to keep."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What makes a node clean, in this order: park (or links down), end, remove namespaces, delete ports and files."""
 
     bridge: str | None

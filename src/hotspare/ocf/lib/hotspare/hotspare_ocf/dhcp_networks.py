@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass, field
 
 from hotspare_ocf import identity, namespaces
 from hotspare_ocf.look import NETNS_DIR, listed, named_namespaces, processes, program_name, switch_at
@@ -17,19 +16,19 @@ from hotspare_ocf.node import Node, Resident, is_id, is_network_namespace
 _PREFIX = "qdhcp-"
 
 
-@dataclass(slots=True)
 class Networks:
     """Where they are, and until when (monotonic clock) they have to be gone."""
 
-    bridge: str
-    state_path: str
-    deadline: float
-    _devices: set[str] = field(default_factory=set)
-    """Names of devices that stood in a DHCP namespace at some look: they are known after their namespace has gone."""
+    def __init__(self, bridge: str, state_path: str, deadline: float) -> None:
+        self.bridge = bridge
+        self.state_path = state_path
+        self.deadline = deadline
+        # Devices that stood in a DHCP namespace at some look: they are known after their namespace has gone.
+        self._devices: set[str] = set()
 
-    def look(self) -> Node:
+    def look(self, _keep: frozenset[str] = frozenset()) -> Node:
         """The networks as they are now; never raises for what does not answer."""
-        mounted, _ = named_namespaces(is_network_namespace)
+        mounted, _ = named_namespaces(is_network_namespace, links=True)
         paths = [f"{NETNS_DIR}/{one.name}" for one in mounted if one.inode]
         namespaces.inside(paths, lambda _path: self._devices.update(name for _, name in socket.if_nameindex()))
         self._devices.discard("lo")

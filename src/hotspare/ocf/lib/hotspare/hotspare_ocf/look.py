@@ -38,11 +38,14 @@ PROGRAMS = (*L3_PROGRAMS, b"neutron-openvswitch-agent")
 """The agents that hold routers, and those that hold their ports as well."""
 
 
-def look(*, bridge: str, state_path: str, deadline: float) -> Node:
-    """The node as it is now; never raises for what does not answer."""
+def look(*, bridge: str, state_path: str, deadline: float, links: bool = False) -> Node:
+    """The node as it is now; never raises for what does not answer.
+
+    Whether links are up is seen with `links`, and where Open vSwitch does not tell what forwards.
+    """
     switch, trouble = switch_at(bridge, deadline, is_router_device)
     table = processes()
-    mounted, others = named_namespaces(is_router_namespace)
+    mounted, others = named_namespaces(is_router_namespace, links=links or switch is None)
     routers = _routers(mounted, state_path)
     home = namespace_inode("/proc/self/ns/net")
     return Node(
@@ -155,7 +158,7 @@ def namespace_inode(path: str) -> int | None:
         return None
 
 
-def named_namespaces(is_ours: Callable[[str], bool]) -> tuple[list[Namespace], set[int]]:
+def named_namespaces(is_ours: Callable[[str], bool], *, links: bool) -> tuple[list[Namespace], set[int]]:
     """The namespaces whose names are ours, and the inodes that are surely somebody else's: the node's own and all
     others with a name.
     """
@@ -172,7 +175,7 @@ def named_namespaces(is_ours: Callable[[str], bool]) -> tuple[list[Namespace], s
         # A name that is a plain file (on the directory's own file system) has lost its mount.
         inode = status.st_ino if status.st_dev != device else None
         if is_ours(name):
-            ours.append(Namespace(name, inode, has_link_up=bool(inode) and _has_link_up(path)))
+            ours.append(Namespace(name, inode, has_link_up=bool(inode) and (not links or _has_link_up(path))))
         elif inode:
             others.add(inode)
     return ours, others

@@ -1,8 +1,11 @@
-"""A network node as values: what Neutron's L3 agent leaves on it, seen in one look. Nothing here touches the system."""
+"""A network node as values: what Neutron's L3 agent leaves on it, seen in one look. Nothing here touches the system.
+
+Values are named tuples: dataclasses take 10 ms to import, and a node is not silent before.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 DEVICE_PREFIXES = ("qr-", "qg-", "sg-", "fg-", "ha-", "rfp-", "fpr-")
 """Devices of routers. Source: neutron/agent/l3/{router_info,dvr_*,ha_router}.py and neutron_lib.constants."""
@@ -86,8 +89,7 @@ def serves_a_router(command_line: bytes, program: bytes, routers: frozenset[str]
     return bool(spaces) or any(router.encode() in command_line for router in routers)
 
 
-@dataclass(frozen=True, slots=True)
-class Port:
+class Port(NamedTuple):
     """A router's port in the integration bridge."""
 
     row: str
@@ -98,20 +100,18 @@ class Port:
     has_device: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Switch:
+class Switch(NamedTuple):
     """What OVSDB says; `bridge` is None where the integration bridge does not exist."""
 
     bridge: str | None
     ports: tuple[Port, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Namespace:
+class Namespace(NamedTuple):
     """A router's namespace with a name. `inode` is None where the name is left of an earlier mount.
 
     A link that is up can answer for every address of the namespace; only with all of them down (`lo` does not count) is
-    it silent.
+    it silent. So `has_link_up` is true as well where it was not looked at, or cannot be told.
     """
 
     name: str
@@ -119,8 +119,7 @@ class Namespace:
     has_link_up: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Resident:
+class Resident(NamedTuple):
     """A process that lives in a router's namespace. `namespace` is None where that has lost its name (it was deleted
     around the process).
     """
@@ -132,8 +131,7 @@ class Resident:
     namespace: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Helper:
+class Helper(NamedTuple):
     """A router's helper that lives in the node's own namespace; left behind, it tells the next agent of its router."""
 
     pid: int
@@ -141,8 +139,7 @@ class Helper:
     program: str
 
 
-@dataclass(frozen=True, slots=True)
-class AgentProcess:
+class AgentProcess(NamedTuple):
     """A running Neutron agent. `resource` is the cluster's that started it, empty where none did; `host` the identity
     that it got from there, None where that is not known any more.
     """
@@ -154,8 +151,7 @@ class AgentProcess:
     host: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """One look. `switch` is None where ovsdb-server did not answer, and then `switch_trouble` says why.
 
     `started` has the cluster's resources that were started here and not stopped since, `promoted` the gateways that may

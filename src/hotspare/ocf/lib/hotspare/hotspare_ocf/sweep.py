@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hotspare_ocf import codes, ending, events, namespaces, ovsdb
-from hotspare_ocf.cleaning import Plan, others, plan_cleaning, remains
+from hotspare_ocf.cleaning import NAMESPACES, Plan, others, plan_cleaning, remains
 from hotspare_ocf.codes import OcfError
 from hotspare_ocf.identity import RUN_DIR, Process
 from hotspare_ocf.look import NETNS_DIR, look
@@ -38,16 +37,16 @@ _ROUNDS_MAX = 3
 """A helper that was just being started, or a port just being plugged, is found by the next look."""
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(NamedTuple):
     """Where a node's routers are, and until when (monotonic clock) they have to be gone."""
 
     bridge: str
     state_path: str
     deadline: float
 
-    def look(self) -> Node:
-        return look(bridge=self.bridge, state_path=self.state_path, deadline=self.deadline)
+    def look(self, keep: frozenset[str] = frozenset()) -> Node:
+        """The node as it is now; the links of its namespaces too, where these are to be kept."""
+        return look(bridge=self.bridge, state_path=self.state_path, deadline=self.deadline, links=NAMESPACES in keep)
 
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def clean(
         OcfError: something remains, or a stranger's agent runs; the reason says what and what to do.
     """
     with Alone(place):
-        carry_out(place, _without_agents(place, programs, is_ours), owner=owner, keep=keep)
+        carry_out(place, _without_agents(place, programs, is_ours, keep), owner=owner, keep=keep)
 
 
 def carry_out(place: Place, node: Node, *, owner: str, keep: frozenset[str]) -> Node:
@@ -90,7 +89,7 @@ def carry_out(place: Place, node: Node, *, owner: str, keep: frozenset[str]) -> 
         if plan.is_empty:
             break
         troubles = _apply(plan, place)
-        node = place.look()
+        node = place.look(keep)
     left = remains(node, keep)
     if left:
         raise OcfError(
@@ -140,8 +139,8 @@ class Alone:
         os.close(self._descriptor)
 
 
-def _without_agents(place: Site, programs: tuple[bytes, ...], is_ours: Mine) -> Node:
-    node = place.look()
+def _without_agents(place: Site, programs: tuple[bytes, ...], is_ours: Mine, keep: frozenset[str]) -> Node:
+    node = place.look(keep)
     if foreign := others(node, programs, is_ours):
         named = ", ".join(f"{agent.program} (pid {agent.pid})" for agent in foreign)
         resource = foreign[0].resource
@@ -160,7 +159,7 @@ def _without_agents(place: Site, programs: tuple[bytes, ...], is_ours: Mine) -> 
         raise OcfError(
             codes.ERR_GENERIC, f"the agent with pid {alive[0].pid} cannot be killed; the node has to be fenced"
         )
-    return place.look()
+    return place.look(keep)
 
 
 def _apply(plan: Plan, place: Place) -> list[str]:
@@ -242,6 +241,8 @@ def _deletion(bridge: str, ports: tuple[Port, ...]) -> ovsdb.Operation:
 
 def _remove_file(path: str) -> None:
     if os.path.isdir(path) and not os.path.islink(path):
+        import shutil  # with its archive formats it takes 5 ms, and few routers have a directory
+
         shutil.rmtree(path, ignore_errors=True)
         return
     try:
