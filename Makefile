@@ -28,6 +28,10 @@ lock: venv ## lock the newest versions that pyproject.toml allows
 lock-image: venv ## lock OpenStack of the lab's image anew
 	scripts/lock-openstack
 
+.PHONY: docs
+docs: venv ## the reference, from what the code says of itself
+	@$(BIN)/python scripts/reference
+
 .PHONY: check
 check: venv ## lint, types, layers, unit tests: no root, no lab
 	@scripts/lint $(BIN)
