@@ -1,11 +1,14 @@
 """The resource agents with Neutron's own agents under Pacemaker: what costs no packet, and what comes back."""
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from hotspare.codec import crm_mon_xml
+from hotspare.lab import namespace
+from hotspare.lab.openstack.cloud import connect
 from hotspare.model.cluster import ClusterStatus
 from lab_parts import Lab, eventually
 
@@ -181,6 +184,50 @@ def test_a_gateway_whose_open_vswitch_hangs_is_carried_by_another_node(cluster):
     assert not cluster.ssh(first, LEFT).strip()
     cluster.ssh("net3", f"crm_resource --cleanup -r {GATEWAY}")
     eventually(lambda: first in seen(cluster).running_on(GATEWAY), within_s=180, what=f"{first} is a spare again")
+
+
+DHCP = """
+printf '[DEFAULT]\\ninterface_driver = openvswitch\\n' > /etc/neutron/dhcp_agent.ini
+for agent in neutron-openvswitch-agent neutron-agent-dhcp; do
+    crm configure primitive $agent ocf:openstack:$agent params host=dhcp-edge user=root \
+        op start timeout=90s interval=0 op monitor interval=10s
+done
+crm configure group dhcp neutron-openvswitch-agent neutron-agent-dhcp
+crm configure location dhcp-on-net3 dhcp inf: net3
+"""
+
+
+@pytest.fixture
+def dhcp_network(cluster) -> Iterator[str]:
+    """A network with DHCP, for which agents run on net3 under an identity of their own; the network's id."""
+    with namespace.entered(cluster.layout.switch), connect(cluster.layout) as cloud:
+        network = cloud.network.create_network(name="dhcp")
+        cloud.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.77.0.0/24")
+    try:
+        cluster.ssh("net3", DHCP, timeout_s=120)
+        yield network.id
+    finally:
+        cluster.ssh("net3", "crm --force configure delete dhcp neutron-openvswitch-agent neutron-agent-dhcp; :",
+                    timeout_s=120)  # fmt: skip
+        with namespace.entered(cluster.layout.switch), connect(cluster.layout) as cloud:
+            cloud.network.delete_network(network.id)
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # of openstacksdk, about itself
+def test_the_dhcp_agents_servers_come_with_it_and_go_with_it(cluster, dhcp_network):
+    wired = (
+        f"ip netns exec qdhcp-{dhcp_network} pgrep -x dnsmasq && "
+        f"tap=$(ip -n qdhcp-{dhcp_network} -brief link | grep -o '^tap[^ ]*') && "
+        "[ $(ovs-vsctl get port $tap tag) -lt 4095 ]"
+    )
+    for _ in range(2):
+        eventually(lambda: answers(cluster, "net3", wired), within_s=180, what="the network has a DHCP server")
+        cluster.ssh("net3", "crm resource stop dhcp; crm_resource --wait --timeout 90s", timeout_s=100)
+        assert not cluster.ssh(
+            "net3", "ip netns list; pgrep -x dnsmasq; ovs-vsctl list-ports br-int | grep ^tap; :"
+        ).strip()
+        cluster.ssh("net3", "crm resource start dhcp")
+    assert all_answer(cluster)
 
 
 def move(lab: Lab, source: str, target: str) -> None:
