@@ -11,6 +11,7 @@ from hotspare_ocf import (
     events,
     gateway,
     identity,
+    legacy,
     metadata,
     neutron_agent_dhcp,
     neutron_agent_l3,
@@ -26,6 +27,7 @@ BUNDLE = Path(__file__).parents[2] / "src/hotspare/ocf/resource.d"
 AGENTS = {
     "hotspare/gateway": gateway.AGENT,
     "openstack/neutron-agent-dhcp": neutron_agent_dhcp.AGENT,
+    "hotspare/legacy": legacy.AGENT,
     "openstack/neutron-agent-l3": neutron_agent_l3.AGENT,
     "openstack/neutron-metadata-agent": neutron_metadata_agent.AGENT,
     "openstack/neutron-openvswitch-agent": neutron_openvswitch_agent.AGENT,
@@ -72,15 +74,19 @@ def test_monitor_loads_next_to_nothing(name, tmp_path):
     itself = identity.stat(os.getpid())
     assert itself
     (tmp_path / "pid").write_bytes(identity.pid_file_text(identity.Process(itself.pid, itself.start_ticks)))
+    (tmp_path / "script").write_text("#!/bin/sh\necho stopped\n")
+    (tmp_path / "script").chmod(0o755)
     done = subprocess.run(
         ["/usr/bin/python3", "-IS", "-X", "importtime", BUNDLE / name, "monitor"],
         capture_output=True, text=True, check=False,
         env={"OCF_RESKEY_gateway": "no-such-gateway", "OCF_RESKEY_CRM_meta_interval": "10000",
-             "OCF_RESOURCE_INSTANCE": "no-such-resource", "OCF_RESKEY_pid": str(tmp_path / "pid")},
+             "OCF_RESOURCE_INSTANCE": "no-such-resource", "OCF_RESKEY_pid": str(tmp_path / "pid"),
+             "OCF_RESKEY_script": str(tmp_path / "script")},
     )  # fmt: skip
-    assert done.returncode == (codes.NOT_RUNNING if name == "hotspare/gateway" else codes.SUCCESS)
+    assert done.returncode == (codes.NOT_RUNNING if name.startswith("hotspare/") else codes.SUCCESS)
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert not loaded.intersection(heavy)
+    waits_for_a_script = {"select"} if name == "hotspare/legacy" else set()
+    assert loaded.intersection(heavy) == waits_for_a_script
     assert len([name for name in loaded if name.startswith("hotspare_ocf.")]) <= 10
 
 
