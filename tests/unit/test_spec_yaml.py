@@ -99,7 +99,9 @@ def test_a_good_file_reads_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_the_published_schema_names_every_part() -> None:
-    assert {"cluster", "nodes", "vips", "gateways", "fencing", "drill"} <= set(Spec.model_json_schema()["properties"])
+    assert {"cluster", "nodes", "vips", "gateways", "resources", "fencing", "drill"} <= set(
+        Spec.model_json_schema()["properties"]
+    )
 
 
 def test_a_password_file_that_others_may_read_is_said_beside_mistakes_of_the_file(tmp_path: Path) -> None:

@@ -17,7 +17,13 @@ from hotspare.plan.status import Seen, Wanted, view
 
 NODES = ("net1", "net2", "net3")
 WANTED = Wanted(
-    "edge", NODES, fenced=True, fenced_nodes=NODES, vips=("failover",), gateways={GATEWAY: ("net1", "net2")}
+    "edge",
+    NODES,
+    fenced=True,
+    fenced_nodes=NODES,
+    vips=("failover",),
+    gateways={GATEWAY: ("net1", "net2")},
+    resources=(),
 )
 
 

@@ -11,7 +11,7 @@ from hotspare.model.observed import FileFact, NodeFacts, Query, UnitFact
 def question(query: Query) -> str:
     """The argument of the script."""
     asked = {
-        "needs": [need.path for need in query.needs],
+        "needs": [(need.path, *need.or_else) for need in query.needs],
         "users": query.users,
         "units": query.units,
         "files": query.files,

@@ -9,10 +9,12 @@ from hotspare.model.corosync import Section
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A program or file that a node has to have, and the package that brings it on Debian."""
+    """A program or file that a node has to have, and what brings it there (on Debian, the package)."""
 
     path: str
     remedy: str
+    or_else: tuple[str, ...] = ()
+    """Other places that would do."""
 
 
 @dataclass(frozen=True, slots=True)

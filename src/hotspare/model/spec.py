@@ -5,6 +5,7 @@ Values have the YAML's own shape, so that an error's path (`nodes.net1.rings[0]`
 
 import ipaddress
 import re
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +15,9 @@ LOCAL = "local"
 """The host that means: a process on this machine, not over SSH."""
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+_AGENT = re.compile(r"ocf:[\w.-]+:[\w.-]+|systemd:[\w.@\\-]+|lsb:[\w.-]+")
+_SECRET = re.compile(r"passw|passphrase|secret|(^|[_-])pass([_-]|$)", re.IGNORECASE)
+_NO_SECRETS = "passwords never enter the cluster's configuration; have it read from a file"
 
 
 def _name(text: str) -> str:
@@ -46,6 +50,49 @@ def _option_name(text: str) -> str:
     return text
 
 
+def _agent(text: str) -> str:
+    if not _AGENT.fullmatch(text):
+        raise ValueError(f"not a resource agent: {text!r}; write ocf:PROVIDER:NAME, systemd:UNIT or lsb:SCRIPT")
+    return text
+
+
+def _parameter_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", text):
+        raise ValueError("not a parameter's name: letters, digits, '-' and '_'")
+    if _SECRET.search(text) and not text.lower().endswith(("file", "path")):
+        raise ValueError(_NO_SECRETS)
+    return text
+
+
+def _plain(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("holds a line break or another character that cannot be printed")
+    return text
+
+
+def _script(text: str) -> str:
+    name = _script_name(text)
+    if not re.fullmatch(r"[\w.-]+|(/[\w.-]+)+", name):
+        raise ValueError(
+            f"not a script: {name!r}; write its name in /etc/ha.d/resource.d or /etc/init.d, or an absolute path, "
+            "and its arguments after it, as in IPaddr::172.16.1.100/24/eth0 or natlog --port 2055"
+        )
+    # `--password x` and `password=x`, but no path to a file and no `::` after the script.
+    keys = re.findall(r"(-[\w-]+\s+|[\w-]+[=:])(?![/:\s])", text)
+    if any(_SECRET.search(key.rstrip(" =:")) for key in keys):
+        raise ValueError(_NO_SECRETS)
+    try:
+        shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"its arguments cannot be read as a shell would: {error}") from None
+    return text
+
+
+def _script_name(text: str) -> str:
+    """The script of a line such as `IPaddr::172.16.1.100/24/eth0` or `natlog --port 2055`."""
+    return text.split(maxsplit=1)[0].partition("::")[0] if text.strip() else ""
+
+
 def _rows(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
@@ -58,6 +105,10 @@ Option = Annotated[str, BeforeValidator(_option)]
 Interface = Annotated[str, Field(pattern=r"^[^\s/]{1,15}$")]
 AbsolutePath = Annotated[str, Field(pattern=r"^/[^\s]*$")]
 OptionName = Annotated[str, AfterValidator(_option_name)]
+Agent = Annotated[str, AfterValidator(_agent)]
+Script = Annotated[str, AfterValidator(_plain), AfterValidator(_script)]
+ParameterName = Annotated[str, AfterValidator(_parameter_name)]
+ParameterValue = Annotated[Option, AfterValidator(_plain)]
 
 
 class Part(BaseModel):
@@ -119,6 +170,45 @@ class Vip(Part):
     nic: Interface
 
 
+class Resource(Part):
+    """Anything else that the cluster runs: by an agent, or by a script that was written for heartbeat.
+
+    Its failures stay its own: whatever becomes of it, what it stays with stays where it is, unless it is `critical`.
+    """
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    agent: Agent | None = None
+    """ocf:PROVIDER:NAME, systemd:UNIT or lsb:SCRIPT."""
+    script: Script | None = None
+    """A script of heartbeat's kind and its arguments, as in haresources or as for a shell."""
+    parameters: dict[ParameterName, ParameterValue] = {}
+    """The agent's parameters by its own names; never a password."""
+    on: Annotated[tuple[Name, ...] | None, BeforeValidator(_rows)] = Field(default=None, min_length=1)
+    """The nodes where it may run; all when not given."""
+    with_: Name | None = Field(default=None, alias="with")
+    """It runs where this gateway is promoted, or where this address or other resource is, and starts after that."""
+    before: Literal["agents"] | None = None
+    """Beside a gateway: it starts before the gateway's agents."""
+    after: Literal["agents"] | None = None
+    """Beside a gateway: it starts after the gateway's agents."""
+    clone: bool = False
+    """It runs on all of its nodes at once."""
+    critical: bool = False
+    """What it stays with is worth nothing without it: that one moves where this one can no longer run, and a failed
+    stop of this one has the node fenced."""
+    monitor_interval_s: int = Field(default=10, ge=1, le=86_400)
+    monitor_timeout_s: int = Field(default=20, ge=1, le=3600)
+    start_timeout_s: int = Field(default=100, ge=1, le=3600)
+    """Above the 90 s that systemd itself gives a unit. Source: systemd-system.conf(5), DefaultTimeoutStartSec."""
+    stop_timeout_s: int = Field(default=100, ge=1, le=3600)
+
+    @property
+    def script_name(self) -> str:
+        """The script's name or path without arguments; empty where an agent runs the resource."""
+        return _script_name(self.script or "")
+
+
 class Neutron(Part):
     """The cloud: how this machine speaks to its API, and the agents' files on the nodes."""
 
@@ -175,6 +265,7 @@ class Spec(Part):
     vips: dict[Name, Vip] = {}
     neutron: Neutron | None = None
     gateways: dict[Name, Gateway] = {}
+    resources: dict[Name, Resource] = {}
     drill: Drill | None = None
 
     @property

@@ -3,6 +3,7 @@ whose other parts are wrong, too.
 """
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 Path = tuple[str | int, ...]
@@ -26,6 +27,7 @@ def findings(plain: Mapping[str, object]) -> Iterator[Finding]:
     yield from _prefixes(plain)
     yield from _fencing(plain)
     yield from _gateways(plain)
+    yield from _resources(plain)
     yield from _names(plain)
     yield from _drill(plain)
 
@@ -140,30 +142,109 @@ def _gateways(plain: Mapping[str, object]) -> Iterator[Finding]:
     if gateways and "neutron" not in plain:
         yield ("gateways",), "gateways need a `neutron` section (at least `cloud`)"
     for name, gateway in gateways.items():
-        seen: set[object] = set()
-        for number, node in enumerate(rows(mapping(gateway).get("nodes"))):
-            path: Path = ("gateways", name, "nodes", number)
-            if isinstance(node, str) and node not in nodes:
-                known = ", ".join(nodes) or "none"
-                yield path, f"there is no node {node}; the nodes are: {known}"
-            if node in seen:
-                yield path, f"{node} is named twice; name each node once"
-            seen.add(node)
+        yield from _places(("gateways", name, "nodes"), mapping(gateway).get("nodes"), nodes)
+
+
+def _places(path: Path, names: object, nodes: Mapping[str, object]) -> Iterator[Finding]:
+    """A list of nodes names each once, and none that is not there."""
+    seen: set[object] = set()
+    for number, node in enumerate(rows(names)):
+        if isinstance(node, str) and node not in nodes:
+            known = ", ".join(nodes) or "none"
+            yield (*path, number), f"there is no node {node}; the nodes are: {known}"
+        if node in seen:
+            yield (*path, number), f"{node} is named twice; name each node once"
+        seen.add(node)
+
+
+def _resources(plain: Mapping[str, object]) -> Iterator[Finding]:
+    resources = mapping(plain.get("resources"))
+    for name, value in resources.items():
+        resource = mapping(value)
+        path: Path = ("resources", name)
+        if isinstance(value, Mapping) and ("agent" in resource) == ("script" in resource):
+            yield path, "give it either `agent` (ocf:, systemd: or lsb:) or `script` (one of heartbeat's kind)"
+        if resource.get("parameters") and not str(resource.get("agent", "ocf:")).startswith("ocf:"):
+            yield (*path, "parameters"), "only agents of class ocf take parameters; take them out"
+        if resource.get("parameters") and "script" in resource:
+            yield (*path, "parameters"), "a script takes none; write its arguments after it, in `script`"
+        yield from _places((*path, "on"), resource.get("on"), mapping(plain.get("nodes")))
+        yield from _company(name, resource, plain)
+
+
+def _company(name: str, resource: Mapping[str, object], plain: Mapping[str, object]) -> Iterator[Finding]:
+    """What a resource says of its company has a meaning: beside what it is, before and after which agents."""
+    path: Path = ("resources", name)
+    target = resource.get("with")
+    for key in ("before", "after"):
+        if key in resource and target not in mapping(plain.get("gateways")):
+            yield (*path, key), "only beside a gateway; write `with:` and the gateway's name, or take it out"
+    if "before" in resource and "after" in resource:
+        yield (*path, "after"), "before and after at once; take one of the two out"
+    if "with" not in resource and resource.get("critical") is True:
+        yield (*path, "critical"), "it stays with nothing that could move; take it out, or say `with:` what"
+    for key in ("on", "clone"):
+        if "with" in resource and resource.get(key):
+            yield (*path, key), f"it goes where {target} goes; take one of `{key}` and `with` out"
+    if isinstance(target, str):
+        yield from _target(name, target, plain)
+
+
+def _target(name: str, target: str, plain: Mapping[str, object]) -> Iterator[Finding]:
+    """What a resource stays with is there, and on one node at a time."""
+    path: Path = ("resources", name, "with")
+    gateways, vips, resources = (mapping(plain.get(part)) for part in ("gateways", "vips", "resources"))
+    if target not in {*gateways, *vips, *resources}:
+        known = ", ".join([*gateways, *vips, *(other for other in resources if other != name)]) or "none"
+        yield path, f"there is no {target}; gateways, addresses and resources are: {known}"
+    elif mapping(resources.get(target)).get("clone") is True:
+        yield path, f"{target} is on several nodes at once; stay with something that is on one"
+    elif name in _followed(target, resources):
+        yield path, f"{target} stays with {name}, at last; a circle has no place to go"
+
+
+def _followed(name: str, resources: Mapping[str, object]) -> tuple[str, ...]:
+    """The resource and all that it stays with, one after the other, each once."""
+    found: list[str] = []
+    here: object = name
+    while isinstance(here, str) and here not in found:
+        found.append(here)
+        here = mapping(resources.get(here)).get("with")
+    return tuple(found)
+
+
+_DERIVED = re.compile(r"-(after|apart|before|demote|meta|monitor|not|parameters|promote|rather|start|stop|with)(-.*)?")
+"""What follows a resource's name in the ids of its own parts and constraints."""
 
 
 def _names(plain: Mapping[str, object]) -> Iterator[Finding]:
-    """Nodes, VIPs and gateways become ids of one document, the cluster's configuration."""
-    taken: dict[str, str] = {"hotspare": "the tag that names what is ours"}
+    """Nodes, VIPs, gateways and resources become ids of one document, the cluster's configuration."""
+    taken = {"hotspare": "the tag that names what is ours"}
+    for path, id_, owner in _ids(plain):
+        if id_ in taken:
+            yield path, f"{id_} is the name of {taken[id_]}; choose another one"
+        taken.setdefault(id_, owner)
+    for part in ("gateways", "vips", "resources"):
+        for name in mapping(plain.get(part)):
+            if name[:1].isdigit():
+                yield (part, name), "begins with a digit; names in Pacemaker's configuration begin with a letter"
+            for other, owner in taken.items():
+                if name.startswith(other) and _DERIVED.fullmatch(name[len(other) :]):
+                    yield (part, name), f"{name} may be the name of a part of {owner}; choose another one"
+
+
+def _ids(plain: Mapping[str, object]) -> Iterator[tuple[Path, str, str]]:
+    """Where a name stands, the id that it becomes, and what has that id."""
     for name in mapping(plain.get("nodes")):
-        taken[f"fence-{name}"] = f"the fence device of {name}"
+        yield ("nodes", name), f"fence-{name}", f"the fence device of {name}"
     for name in mapping(plain.get("gateways")):
         for id_ in (name, *(f"{name}-{part}" for part in ("clone", "agents", "ovs", "l3", "metadata"))):
-            if id_ in taken:
-                yield ("gateways", name), f"its {id_} would have the name of {taken[id_]}; choose another name"
-            taken.setdefault(id_, f"a resource of gateway {name}")
+            yield ("gateways", name), id_, f"a resource of gateway {name}"
     for name in mapping(plain.get("vips")):
-        if name in taken:
-            yield ("vips", name), f"{name} is the name of {taken[name]}; choose another one"
+        yield ("vips", name), name, f"the address {name}"
+    for name in mapping(plain.get("resources")):
+        for id_ in (name, f"{name}-clone"):
+            yield ("resources", name), id_, f"resource {name}"
 
 
 def _drill(plain: Mapping[str, object]) -> Iterator[Finding]:

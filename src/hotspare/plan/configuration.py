@@ -1,13 +1,15 @@
-"""What of a spec stands in Pacemaker's configuration: fence devices, VIPs, gateways, their agents, constraints.
+"""What of a spec stands in Pacemaker's configuration: fence devices, VIPs, gateways, their agents, other resources,
+constraints.
 
 Timeouts do not grow with the number of routers: `start` of an agent waits for the agent, not for its routers.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from hotspare.model.cib import Element, Section, Wanted, element
-from hotspare.model.spec import Gateway, Neutron, Node, Spec, Vip
-from hotspare.plan import fencing
+from hotspare.model.spec import Gateway, Neutron, Node, Resource, Spec, Vip
+from hotspare.plan import fencing, resources
 from hotspare.plan.layout import script_path
 
 AGENTS = ("ovs", "l3", "metadata")
@@ -28,6 +30,20 @@ _LEVELS = {"ovs": LEVEL_WORK, "l3": LEVEL_BROKER, "metadata": LEVEL_WORK}
 """The L3 agent's work are the routers, and those are the gateway's to look at."""
 
 _PROVIDERS = {"ovs": "neutron-openvswitch-agent", "l3": "neutron-agent-l3", "metadata": "neutron-metadata-agent"}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a resource. `level` is a monitor's OCF_CHECK_LEVEL; `on_fail` block leaves a failed resource
+    where it is, for a hand, and fences nobody.
+    """
+
+    name: str
+    interval: str
+    timeout_s: int
+    role: str = ""
+    level: int = 0
+    on_fail: str = ""
 
 
 def wanted(spec: Spec) -> Wanted:
@@ -58,6 +74,8 @@ def _elements(spec: Spec) -> Iterator[tuple[Section, Element]]:
         if spec.neutron:
             yield from _gateway(name, gateway, spec.neutron, tuple(spec.nodes))
     yield from _apart(tuple(spec.gateways))
+    for name, resource in spec.resources.items():
+        yield from _resource(name, resource, spec)
 
 
 def _fence(name: str, node: Node, *, delayed: bool) -> Element:
@@ -75,7 +93,7 @@ def _fence(name: str, node: Node, *, delayed: bool) -> Element:
         f"stonith:{fence.agent}",
         parameters,
         meta={"failure-timeout": "60s"},
-        operations=(("start", "0s", 20, ""), ("monitor", "60s", 20, "")),
+        operations=(Operation("start", "0s", 20), Operation("monitor", "60s", 20)),
     )
 
 
@@ -108,7 +126,7 @@ def _vip(name: str, vip: Vip) -> Element:
         "ocf:heartbeat:IPaddr2",
         {"ip": vip.ip, "cidr_netmask": str(vip.prefix), "nic": vip.nic},
         meta=AGENT_META | {"resource-stickiness": STICKINESS},
-        operations=(("start", "0s", 20, ""), ("stop", "0s", 20, ""), ("monitor", "10s", 20, "")),
+        operations=(Operation("start", "0s", 20), Operation("stop", "0s", 20), Operation("monitor", "10s", 20)),
     )
 
 
@@ -158,14 +176,15 @@ def _clone(name: str, gateway: Gateway) -> Element:
         {"gateway": name, "strategy": gateway.strategy},
         meta=AGENT_META,
         operations=(
-            ("start", "0s", 60, ""),
-            ("stop", "0s", 90, ""),
-            ("promote", "0s", 60, ""),
-            ("demote", "0s", 90, ""),
-            ("monitor", "10s", 20, "Promoted"),
-            ("monitor", "11s", 20, "Unpromoted"),
+            Operation("start", "0s", 60),
+            Operation("stop", "0s", 90),
+            Operation("promote", "0s", 60),
+            Operation("demote", "0s", 90),
+            Operation("monitor", "10s", 20, role="Promoted"),
+            Operation("monitor", "11s", 20, role="Unpromoted"),
+            Operation("monitor", "31s", 30, role="Promoted", level=LEVEL_WORK),
+            Operation("monitor", "59s", 30, role="Unpromoted", level=LEVEL_WORK),
         ),
-        deeper=(("31s", 20, "Promoted", LEVEL_WORK), ("59s", 20, "Unpromoted", LEVEL_WORK)),
     )
     meta = {
         "promotable": "true",
@@ -193,13 +212,14 @@ def _agents(name: str, neutron: Neutron) -> Element:
         }
         if agent == "l3":
             parameters["dataplane"] = "gateway"
-        operations = (("start", "0s", 120, ""), ("stop", "0s", 60, ""), ("monitor", "10s", 30, ""))
-        primitives.append(
-            _primitive(
-                f"{name}-{agent}", f"ocf:openstack:{_PROVIDERS[agent]}", parameters, meta=AGENT_META,
-                operations=operations, deeper=(("31s", 30, "", _LEVELS[agent]),),
-            )
-        )  # fmt: skip
+        operations = (
+            Operation("start", "0s", 120),
+            Operation("stop", "0s", 60),
+            Operation("monitor", "10s", 30),
+            Operation("monitor", "31s", 30, level=_LEVELS[agent]),
+        )
+        provider = f"ocf:openstack:{_PROVIDERS[agent]}"
+        primitives.append(_primitive(f"{name}-{agent}", provider, parameters, meta=AGENT_META, operations=operations))
     return element("group", *primitives, attributes={"id": f"{name}-agents"})
 
 
@@ -218,6 +238,65 @@ def _apart(gateways: tuple[str, ...]) -> Iterator[tuple[Section, Element]]:
             yield Section.CONSTRAINTS, element("rsc_colocation", attributes=attributes)
 
 
+def _resource(name: str, resource: Resource, spec: Spec) -> Iterator[tuple[Section, Element]]:
+    """A resource of the operator's own, where it may run, and what it stays with."""
+    places = resources.nodes(spec, name)
+    yield Section.RESOURCES, _clone_of(name, resource, len(places)) if resource.clone else _own(name, resource)
+    for node in spec.nodes:
+        if node not in places:
+            yield Section.CONSTRAINTS, _never(f"{name}-clone" if resource.clone else name, node, discovery="never")
+    if resource.with_:
+        yield from _company(name, resource, resource.with_, beside_gateway=resource.with_ in spec.gateways)
+
+
+def _own(name: str, resource: Resource) -> Element:
+    """Unless it is critical, a stop that fails blocks it and fences nobody."""
+    return _primitive(
+        name,
+        resources.agent(resource),
+        resources.parameters(resource),
+        meta=AGENT_META if resource.clone else AGENT_META | {"resource-stickiness": STICKINESS},
+        operations=(
+            Operation("start", "0s", resource.start_timeout_s),
+            Operation("stop", "0s", resource.stop_timeout_s, on_fail="" if resource.critical else "block"),
+            Operation("monitor", f"{resource.monitor_interval_s}s", resource.monitor_timeout_s),
+        ),
+    )
+
+
+def _clone_of(name: str, resource: Resource, count: int) -> Element:
+    meta = {"clone-max": str(count), "clone-node-max": "1", "interleave": "true", "notify": "false"}
+    attributes = {"id": f"{name}-clone"}
+    return element(
+        "clone", _nvpairs("meta_attributes", f"{name}-clone-meta", meta), _own(name, resource), attributes=attributes
+    )
+
+
+def _company(name: str, resource: Resource, target: str, *, beside_gateway: bool) -> Iterator[tuple[Section, Element]]:
+    """The resource is where its target is, and starts after it.
+
+    Unless it is critical it has no say in where the target goes (influence), and holds up neither a gateway's
+    demotion nor its agents: an optional order counts only where both sides have something to do.
+    """
+    first = {"first": target, "first-action": "start"}
+    colocation = {"id": f"{name}-with-{target}", "rsc": name, "with-rsc": target, "score": "INFINITY"}
+    colocation["influence"] = "true" if resource.critical else "false"
+    if beside_gateway:
+        first = {"first": f"{target}-clone", "first-action": "promote"}
+        colocation |= {"with-rsc": f"{target}-clone", "with-rsc-role": "Promoted"}
+    kind = "Optional" if beside_gateway and not resource.critical else "Mandatory"
+    order = {"id": f"{name}-after-{target}", "kind": kind, "then": name, "then-action": "start"} | first
+    yield Section.CONSTRAINTS, element("rsc_colocation", attributes=colocation)
+    yield Section.CONSTRAINTS, element("rsc_order", attributes=order)
+    agents = f"{target}-agents"
+    if resource.before:
+        order = {"id": f"{name}-before-{agents}", "kind": kind, "first": name, "then": agents}
+        yield Section.CONSTRAINTS, element("rsc_order", attributes=order)
+    if resource.after:
+        order = {"id": f"{name}-after-{agents}", "kind": kind, "first": agents, "then": name}
+        yield Section.CONSTRAINTS, element("rsc_order", attributes=order)
+
+
 def _never(resource: str, node: str, *, discovery: str = "") -> Element:
     """The resource is never on the node; with `discovery` never it is not even looked for there."""
     attributes = {"id": f"{resource}-not-on-{node}", "rsc": resource, "node": node, "score": "-INFINITY"}
@@ -232,16 +311,11 @@ def _primitive(
     parameters: Mapping[str, str],
     *,
     meta: Mapping[str, str],
-    operations: tuple[tuple[str, str, int, str], ...],
-    deeper: tuple[tuple[str, int, str, int], ...] = (),
+    operations: tuple[Operation, ...],
 ) -> Element:
-    """A resource; each operation is its name, interval, timeout in s and role, each deeper monitor its interval,
-    timeout in s, role and level.
-    """
     kind, *provider, type_ = agent.split(":")
     attributes = {"id": id_, "class": kind, "type": type_} | ({"provider": provider[0]} if provider else {})
-    ops = [_operation(id_, *operation) for operation in operations]
-    ops += [_operation(id_, "monitor", *monitor) for monitor in deeper]
+    ops = tuple(_operation(id_, operation) for operation in operations)
     return element(
         "primitive",
         _nvpairs("instance_attributes", f"{id_}-parameters", parameters),
@@ -251,11 +325,16 @@ def _primitive(
     )
 
 
-def _operation(id_: str, name: str, interval: str, timeout_s: int, role: str, level: int = 0) -> Element:
-    """`level` is a monitor's OCF_CHECK_LEVEL. Source: Pacemaker Explained, "Multiple Monitor Operations"."""
-    attributes = {"id": f"{id_}-{name}-{interval}", "name": name, "interval": interval, "timeout": f"{timeout_s}s"}
-    depth = _nvpairs("instance_attributes", f"{id_}-{name}-{interval}-depth", {"OCF_CHECK_LEVEL": str(level)})
-    return element("op", *([depth] if level else []), attributes=attributes | ({"role": role} if role else {}))
+def _operation(id_: str, operation: Operation) -> Element:
+    """The level is an instance attribute. Source: Pacemaker Explained, "Multiple Monitor Operations"."""
+    own = f"{id_}-{operation.name}-{operation.interval}"
+    level = {"OCF_CHECK_LEVEL": str(operation.level)} if operation.level else {}
+    depth = [_nvpairs("instance_attributes", f"{own}-depth", level)] if level else []
+    attributes = {"id": own, "name": operation.name, "interval": operation.interval}
+    attributes |= {"timeout": f"{operation.timeout_s}s"}
+    attributes |= {"role": operation.role} if operation.role else {}
+    attributes |= {"on-fail": operation.on_fail} if operation.on_fail else {}
+    return element("op", *depth, attributes=attributes)
 
 
 def _nvpairs(tag: str, id_: str, pairs: Mapping[str, str]) -> Element:

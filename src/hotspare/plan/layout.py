@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from hotspare.model.observed import Need, Query
-from hotspare.model.spec import Neutron, Spec
+from hotspare.model.spec import Neutron, Resource, Spec
+from hotspare.plan import resources
 
 COROSYNC_CONF = "/etc/corosync/corosync.conf"
 AUTHKEY = "/etc/corosync/authkey"
@@ -17,6 +18,21 @@ AGENT_UNITS = (
     "neutron-metadata-agent.service",
 )
 """Units of the distribution that would run what the cluster runs."""
+
+SCRIPT_DIRECTORIES = ("/etc/ha.d/resource.d", "/etc/init.d")
+"""Where ocf:hotspare:legacy looks for a script that is given by its name."""
+
+_AGENT_PACKAGES = {"heartbeat": "resource-agents", "pacemaker": "pacemaker-resource-agents"}
+_SHIPPED_AGENTS = frozenset(
+    {
+        "ocf:hotspare:gateway",
+        "ocf:hotspare:legacy",
+        "ocf:openstack:neutron-agent-l3",
+        "ocf:openstack:neutron-metadata-agent",
+        "ocf:openstack:neutron-openvswitch-agent",
+    }
+)
+"""They come with `apply`."""
 
 AGENT_PROGRAMS = ("neutron-openvswitch-agent", "neutron-l3-agent", "neutron-metadata-agent")
 
@@ -44,11 +60,18 @@ def query(spec: Spec, node: str) -> Query:
     return Query(
         needs=tuple(_needs(spec, node)),
         users=(spec.neutron.user,) if spec.neutron and carries else (),
-        units=(*UNITS, *(AGENT_UNITS if carries else ())),
+        units=(*UNITS, *(AGENT_UNITS if carries else ()), *(unit for _, unit in units(spec, node))),
         files=(COROSYNC_CONF, AUTHKEY),
         directory=FENCE_DIR,
         vips=tuple((vip.ip, vip.nic) for vip in spec.vips.values()),
     )
+
+
+def units(spec: Spec, node: str) -> Iterator[tuple[str, str]]:
+    """Resources of the file that the node may run, each with its unit."""
+    for name, resource in spec.resources.items():
+        if node in resources.nodes(spec, name) and (unit := resources.unit(resource)):
+            yield name, unit
 
 
 def _needs(spec: Spec, node: str) -> Iterator[Need]:
@@ -67,6 +90,26 @@ def _needs(spec: Spec, node: str) -> Iterator[Need]:
         for program in AGENT_PROGRAMS:
             yield Need(program, f"install Neutron's {program.removeprefix('neutron-')} on this node")
         yield from (Need(path, "give this node Neutron's configuration") for path in _configs(spec.neutron))
+    for name, resource in spec.resources.items():
+        if node in resources.nodes(spec, name):
+            yield from _resource_needs(name, resource)
+
+
+def _resource_needs(name: str, resource: Resource) -> Iterator[Need]:
+    """An agent or a script; a unit is asked for as a unit."""
+    kind, *provider, type_ = resources.agent(resource).split(":")
+    script = f"put the script of {name} there (mode 0755), or take this node out of its places"
+    if resource.script_name.startswith("/"):
+        yield Need(resource.script_name, script)
+    elif resource.script_name:
+        first, *others = (f"{directory}/{resource.script_name}" for directory in SCRIPT_DIRECTORIES)
+        yield Need(first, f"{script}; {' or '.join(others)} will do, too", tuple(others))
+    elif kind == "lsb":
+        yield Need(f"/etc/init.d/{type_}", script)
+    elif kind == "ocf" and resource.agent not in _SHIPPED_AGENTS:
+        package = _AGENT_PACKAGES.get(provider[0])
+        remedy = f"apt-get install {package}" if package else "install the package that brings this agent"
+        yield Need(f"{OCF_ROOT}/resource.d/{provider[0]}/{type_}", f"{remedy}; {name} needs it")
 
 
 def _configs(neutron: Neutron) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from hotspare.model.errors import Problem
 from hotspare.model.observed import NodeFacts
 from hotspare.model.spec import Spec
+from hotspare.plan import layout, resources
 from hotspare.plan.layout import AGENT_UNITS, query
 from hotspare.plan.reconcile import canonical
 
@@ -26,7 +27,37 @@ def _problems(spec: Spec, facts: Mapping[str, NodeFacts]) -> Iterator[Problem]:
                 yield Problem(
                     name, unit, f"systemd runs it, and the cluster would run it too; systemctl disable --now {unit}"
                 )
+        yield from _units(spec, node, _primitives(facts))
     yield from _occupied(spec, facts)
+
+
+def _units(spec: Spec, node: NodeFacts, known: set[str]) -> Iterator[Problem]:
+    """Units that the cluster is to run: there, and started by nobody else. `known` are resources that it has by now."""
+    for name, unit in layout.units(spec, node.name):
+        has = node.units.get(unit)
+        if has is None:
+            continue
+        is_systemds = resources.agent(spec.resources[name]).startswith("systemd:")
+        if is_systemds and not has.known:
+            yield Problem(
+                node.name,
+                unit,
+                f"systemd does not know it (not installed, or masked), and {name} runs it; install what brings it, "
+                "or take this node out of its places",
+            )
+        if has.enabled or (has.active and name not in known):
+            yield Problem(
+                node.name,
+                unit,
+                f"systemd runs it, and the cluster would run it too, as {name}; systemctl disable --now {unit}",
+            )
+
+
+def _primitives(facts: Mapping[str, NodeFacts]) -> set[str]:
+    """Names of the resources that the cluster has."""
+    return {
+        canonical(part).id for node in facts.values() if node.cib for part in node.cib.walk() if part.tag == "primitive"
+    }
 
 
 def _absent(spec: Spec, node: NodeFacts) -> Iterator[Problem]:
@@ -53,13 +84,11 @@ def _addresses(spec: Spec, node: NodeFacts) -> Iterator[Problem]:
 
 def _occupied(spec: Spec, facts: Mapping[str, NodeFacts]) -> Iterator[Problem]:
     """An address that somebody answers for who is not the cluster itself."""
-    resources = {
-        canonical(part).id for node in facts.values() if node.cib for part in node.cib.walk() if part.tag == "primitive"
-    }
+    known = _primitives(facts)
     ours = {mac for node in facts.values() for mac in node.macs}
     for name, vip in spec.vips.items():
         holders = [node.name for node in facts.values() if vip.ip in node.addresses]
-        if holders and name not in resources:
+        if holders and name not in known:
             yield Problem(
                 holders[0], f"vips.{name}", f"{vip.ip} is on this node and not by the cluster; take it off the node"
             )

@@ -18,8 +18,27 @@ _MEMBERS = frozenset({"primitive", "group"})
 
 
 def changes(cib: Element | None, wanted: Wanted) -> tuple[Change, ...]:
-    """What differs, in the order: made and changed as wanted, then properties, then taken away."""
-    return tuple(_changes(cib or Element("cib"), wanted))
+    """What differs, in the order: taken away, then made and changed as wanted, then properties.
+
+    First taken away: a resource that becomes a clone, or no longer is one, is in two elements of the same document.
+    """
+    cib = cib or Element("cib")
+    gone = tuple(_gone(cib, wanted))
+    return (*gone, *_changes(_without(cib, gone), wanted))
+
+
+def _gone(cib: Element, wanted: Wanted) -> Iterator[Change]:
+    for id_ in sorted(_ours(cib) - {new.id for _, new in wanted.elements}):
+        for section in Section:
+            if (old := _find(_section(cib, section), id_)) is not None:
+                yield Change(id_, old, None)
+
+
+def _without(cib: Element, gone: tuple[Change, ...]) -> Element:
+    for change in gone:
+        for section in Section:
+            cib = _in_section(cib, section, change)
+    return cib
 
 
 def _changes(cib: Element, wanted: Wanted) -> Iterator[Change]:
@@ -33,10 +52,6 @@ def _changes(cib: Element, wanted: Wanted) -> Iterator[Change]:
         pair = present.get(name)
         if pair is None or pair.get("value") != value:
             yield Change(name, pair, _property(name, value))
-    for id_ in sorted(_ours(cib) - {new.id for _, new in wanted.elements}):
-        for section in Section:
-            if (old := _find(_section(cib, section), id_)) is not None:
-                yield Change(id_, old, None)
     tag = _tag(wanted)
     old_tag = _find(_configuration(cib).child("tags"), OURS)
     if {child.id for child in (old_tag.children if old_tag else ())} != {child.id for child in tag.children}:

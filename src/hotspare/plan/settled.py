@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from hotspare.model.cluster import ClusterStatus, Role
 from hotspare.model.spec import Spec
+from hotspare.plan import resources
 from hotspare.plan.configuration import AGENTS
 
 
@@ -29,6 +30,8 @@ def _missing(spec: Spec, status: ClusterStatus) -> Iterator[str]:
             yield f"{name}: the address is on no node"
     for name, gateway in spec.gateways.items():
         yield from _gateway(name, gateway.nodes, status)
+    for name in spec.resources:
+        yield from resources.astray(resources.home(spec, name), status)
     yield from _unwell(status)
 
 

@@ -9,6 +9,7 @@ from hotspare.model.drill import NodeState, Router
 from hotspare.model.status import AgentReport, GatewayLine, Line, NodeLine, StatusView
 from hotspare.plan.audit import unserved
 from hotspare.plan.health import agents_of, carrier, fence_devices, troubles
+from hotspare.plan.resources import Home, astray
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Wanted:
     fenced_nodes: tuple[str, ...]
     vips: tuple[str, ...]
     gateways: Mapping[str, tuple[str, ...]]
+    resources: tuple[Home, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ def view(wanted: Wanted, seen: Seen) -> StatusView:
         _fencing(wanted, seen.status),
         *(line for gateway in gateways for line in _gateway_lines(gateway, seen)),
         *_vips(wanted, seen.status),
+        *_resources(wanted, seen.status),
         _failures(seen.status),
         *_degraded(seen.status),
         *_outdated(seen.nodes),
@@ -188,6 +191,17 @@ def _vips(wanted: Wanted, status: ClusterStatus | str) -> Sequence[Line]:
     lost = tuple(f"{vip} is on no node" for vip, nodes in where.items() if not nodes)
     text = ", ".join(f"{vip} on {' and '.join(nodes) or 'no node'}" for vip, nodes in where.items())
     return (Line("addresses", Answer.NO if lost else Answer.YES, text, lost),)
+
+
+def _resources(wanted: Wanted, status: ClusterStatus | str) -> Sequence[Line]:
+    if not wanted.resources:
+        return ()
+    if isinstance(status, str):
+        return (Line("resources", Answer.CANNOT_TELL, "nobody could say where they are"),)
+    where = {home.name: status.running_on(home.name) for home in wanted.resources}
+    wrong = tuple(line for home in wanted.resources for line in astray(home, status))
+    text = ", ".join(f"{name} on {' and '.join(nodes) or 'no node'}" for name, nodes in where.items())
+    return (Line("resources", Answer.NO if wrong else Answer.YES, text, wrong),)
 
 
 def _failures(status: ClusterStatus | str) -> Line:

@@ -14,7 +14,7 @@ from hotspare.flows import status as status_flow
 from hotspare.model.drill import Cable, Fault, Place
 from hotspare.model.errors import SpecError
 from hotspare.model.status import StatusView
-from hotspare.plan import fencing
+from hotspare.plan import fencing, resources
 from hotspare.plan.drill import lacking
 from hotspare.plan.health import agents_of
 from hotspare.plan.status import Wanted
@@ -83,6 +83,7 @@ async def status(path: Path) -> StatusView:
         fenced_nodes=tuple(name for name, node in spec.nodes.items() if node.fence),
         vips=tuple(spec.vips),
         gateways={name: gateway.nodes for name, gateway in spec.gateways.items()},
+        resources=tuple(resources.home(spec, name) for name in spec.resources),
     )
     neutron = NeutronApi(spec.neutron.cloud) if spec.neutron else None
     async with hosts(file) as remote:

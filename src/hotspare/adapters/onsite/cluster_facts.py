@@ -88,12 +88,19 @@ def agents() -> "str | None":
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def is_there(path: str) -> bool:
+    """A file by its absolute path, a program by its name."""
+    return Path(path).exists() if path.startswith("/") else bool(shutil.which(path, path=PATH))
+
+
 def unit(name: str) -> "dict[str, bool]":
-    _code, out = command("systemctl", "show", "--property=LoadState,UnitFileState,ActiveState", name)
+    _code, out = command("systemctl", "show", "--property=LoadState,UnitFileState,ActiveState,WantedBy", name)
     state = dict(line.partition("=")[::2] for line in out.splitlines())
+    kind = state.get("UnitFileState")
     return {
         "known": state.get("LoadState") == "loaded",
-        "enabled": state.get("UnitFileState") in ("enabled", "enabled-runtime"),
+        # An init script's unit is generated; where it is to start at boot, a target wants it.
+        "enabled": kind in ("enabled", "enabled-runtime") or (kind == "generated" and bool(state.get("WantedBy"))),
         "active": state.get("ActiveState") in ("active", "activating", "reloading"),
     }
 
@@ -171,11 +178,7 @@ def main() -> None:
             troubles.append("Pacemaker runs and does not answer (cibadmin --query); see its journal")
     users = {entry.pw_name for entry in pwd.getpwall()}
     facts = {
-        "absent": [
-            path
-            for path in query["needs"]
-            if not (Path(path).exists() if path.startswith("/") else shutil.which(path, path=PATH))
-        ],
+        "absent": [paths[0] for paths in query["needs"] if not any(is_there(path) for path in paths)],
         "users": [user for user in query["users"] if user in users],
         "units": units,
         "files": files(query["files"], query["directory"]),
