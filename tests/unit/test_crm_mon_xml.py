@@ -87,14 +87,25 @@ def test_a_resource_that_works_but_is_troubled_has_not_failed() -> None:
     assert settled.missing(SPEC, found) == ()
 
 
-def test_a_trouble_that_is_over_is_not_told_though_pacemaker_still_shows_it() -> None:
-    operation = '<operation_history call="48" task="monitor" rc="{rc}" interval="31000ms"/>'
-    history = '<node_history><node name="net2"><resource_history id="x">{}</resource_history></node></node_history>'
-    failure = '<failure op_key="x_monitor_31000" node="net2" exitcode="191" call="48" task="monitor"/>'
-    result = "<pacemaker-result>{}<failures>" + failure + "</failures></pacemaker-result>"
-
-    def told(*codes: int) -> int:
-        operations = "".join(operation.format(rc=rc) for rc in codes)
-        return len(crm_mon_xml.read(result.format(history.format(operations))).degraded)
-
-    assert (told(191), told(191, 8), told(191, 191)) == (1, 0, 1)
+@pytest.mark.parametrize(
+    ("results", "told"),
+    [
+        ([(190, "10:00:43")], 1),
+        ([(0, "09:54:55"), (190, "10:00:43")], 1),
+        ([(190, "10:00:43"), (0, "10:01:45")], 0),
+        ([(191, "10:00:43"), (8, "10:00:43")], 1),
+    ],
+)
+def test_a_trouble_that_is_over_is_not_told_though_pacemaker_still_shows_it(results, told) -> None:
+    """The history has the last failure of a recurring operation and its last success, in any order."""
+    operations = "".join(
+        f'<operation_history call="48" task="monitor" rc="{code}" interval="31000ms" '
+        f'last-rc-change="Wed Nov 25 {at} 2026"/>'
+        for code, at in results
+    )
+    found = crm_mon_xml.read(
+        f'<pacemaker-result><node_history><node name="net2"><resource_history id="x">{operations}</resource_history>'
+        '</node></node_history><failures><failure op_key="x_monitor_31000" node="net2" exitcode="190" call="48" '
+        'task="monitor"/></failures></pacemaker-result>'
+    )
+    assert len(found.degraded) == told

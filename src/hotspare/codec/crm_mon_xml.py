@@ -1,6 +1,7 @@
 """Pacemaker's status as XML to a `ClusterStatus`. Source: `crm_mon --output-as=xml`, crm_mon.rng (api-result)."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from lxml import etree
 
@@ -163,14 +164,28 @@ def _call(found: etree._Element) -> str:
 
 
 def _well_again(root: etree._Element) -> Iterator[tuple[str, str, str]]:
-    """Node, resource and call of the operations whose last result is not a degraded one: Pacemaker goes on showing the
-    failure that came before, until it expires.
+    """Node, resource and call of the operations whose last result is not a degraded one.
+
+    Pacemaker keeps the last failure and the last success of an operation side by side, each with the time at which the
+    result changed; the younger one is what is so.
     """
     for node in root.iterfind("node_history/node"):
         for history in node.iterfind("resource_history"):
+            last: dict[str, tuple[float, bool]] = {}
             for operation in history.iterfind("operation_history"):
-                if int(operation.get("rc", "1")) not in _DEGRADED:
-                    yield _text(node, "name"), _text(history, "id").partition(":")[0], _call(operation)
+                result = (_changed_s(operation), int(operation.get("rc", "1")) in _DEGRADED)
+                last[_call(operation)] = max(result, last.get(_call(operation), result))
+            for call, (_, is_degraded) in last.items():
+                if not is_degraded:
+                    yield _text(node, "name"), _text(history, "id").partition(":")[0], call
+
+
+def _changed_s(operation: etree._Element) -> float:
+    """When the result became what it is, by the clock of the node that wrote it; 0 where that is not told."""
+    try:
+        return datetime.strptime(_text(operation, "last-rc-change"), "%a %b %d %H:%M:%S %Y").timestamp()  # noqa: DTZ007
+    except ValueError:
+        return 0.0
 
 
 def _operation(key: str, task: str) -> tuple[str, str]:
