@@ -16,7 +16,7 @@ import time
 
 from hotspare_ocf import namespaces, vswitchd
 from hotspare_ocf.look import NETNS_DIR
-from hotspare_ocf.node import Node, is_router_device, router_of
+from hotspare_ocf.node import router_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ _SIOCGIFADDR, _SIOCGIFHWADDR = 0x8915, 0x8927  # linux/sockios.h
 _ASK_TIMES = 3
 _ASK_WAIT_S = 0.5
 """An upstream router answers ARP in milliseconds; one lost frame is no silence, so it is asked three times."""
+
+_PORTS = ("qr-", "qg-")
+"""A centralized router's devices; each is a port of the integration bridge."""
 
 _NAMED_MAX = 3
 
@@ -74,29 +77,22 @@ def outage(patience_s: float) -> str:
 def trouble(place: Site) -> str:
     """What keeps routers of this node from forwarding, in one sentence; empty where all of them do, or none is here."""
     node = place.look()
-    # A probe holds a descriptor, and Pacemaker passes on a limit of 1024.
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    routers = [one for one in node.namespaces if one.name.startswith("qrouter-")]
     if node.switch is None:
-        return f"cannot tell whether the routers forward: {node.switch_trouble}" if node.namespaces else ""
-    broken = dict(_unwired(node))
-    devices, probes, blocked = _insides(node)
-    for namespace, held in devices.items():
-        ports = {port.name: port for port in node.switch.ports}
-        for name in held:
-            if said := _port_trouble(name, ports.get(name)):
-                broken.setdefault(namespace, said)
-    for namespace, said in (*blocked.items(), *_unanswered(probes).items()):
-        broken.setdefault(namespace, said)
+        return f"cannot tell whether the routers forward: {node.switch_trouble}" if routers else ""
+    ports = {port.name: port for port in node.switch.ports}
+    insides = _insides([one.name for one in routers if one.inode])
+    unanswered = _unanswered([probe for inside in insides.values() for probe in inside.probes])
+    broken = {one.name: "its namespace is gone, only the name is left" for one in routers if not one.inode}
+    for name, inside in insides.items():
+        wrong = [inside.trouble, *(_port_trouble(device, ports.get(device)) for device in inside.devices)]
+        if said := next(filter(None, [*wrong, unanswered.get(name)]), None):
+            broken[name] = said
     if not broken:
         return ""
-    named = "; ".join(f"{namespace}: {said}" for namespace, said in sorted(broken.items())[:_NAMED_MAX])
+    named = "; ".join(f"{name}: {said}" for name, said in sorted(broken.items())[:_NAMED_MAX])
     more = f"; and {len(broken) - _NAMED_MAX} more" if len(broken) > _NAMED_MAX else ""
-    return f"{len(broken)} of {len(node.namespaces)} routers do not forward: {named}{more}"
-
-
-def _unwired(node: Node) -> list[tuple[str, str]]:
-    return [(one.name, "its namespace is gone, only the name is left") for one in node.namespaces if not one.inode]
+    return f"{len(broken)} of {len(routers)} routers do not forward: {named}{more}"
 
 
 def _port_trouble(name: str, port: Port | None) -> str:
@@ -107,28 +103,38 @@ def _port_trouble(name: str, port: Port | None) -> str:
     return "" if port.has_device else f"{name} has no device in the datapath"
 
 
-def _insides(node: Node) -> tuple[dict[str, list[str]], list[Probe], dict[str, str]]:
-    """Per namespace: the routers' devices in it; the probes, not asked yet; and what is wrong already."""
-    devices: dict[str, list[str]] = {}
-    probes: list[Probe] = []
-    blocked: dict[str, str] = {}
+class _Inside:
+    """What is in a router's namespace: its ports' devices, and questions to its gateways, not asked yet."""
+
+    __slots__ = ("devices", "probes", "trouble")
+
+    def __init__(self) -> None:
+        self.devices: list[str] = []
+        self.probes: list[Probe] = []
+        self.trouble = ""
+
+
+def _insides(names: list[str]) -> dict[str, _Inside]:
+    # A probe holds a descriptor, and Pacemaker passes on a limit of 1024.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    found: dict[str, _Inside] = {}
 
     def see(path: str) -> None:
-        namespace = path.rpartition("/")[2]
-        devices[namespace] = [name for _, name in socket.if_nameindex() if is_router_device(name)]
-        if not devices[namespace]:
-            blocked[namespace] = "it has no port"
+        name = path.rpartition("/")[2]
+        inside = found[name] = _Inside()
+        inside.devices = [device for _, device in socket.if_nameindex() if device.startswith(_PORTS)]
+        inside.trouble = "" if inside.devices else "it has no port"
         for device, gateway in _default_gateways():
             try:
-                probes.append(_probe(namespace, device, gateway))
+                inside.probes.append(_probe(name, device, gateway))
             except OSError as error:
-                blocked[namespace] = f"{device}: {error.strerror or error}"
+                inside.trouble = f"{device}: {error.strerror or error}"
 
-    paths = [f"{NETNS_DIR}/{one.name}" for one in node.namespaces if one.inode and one.name.startswith("qrouter-")]
-    for failure in namespaces.inside(paths, see):
+    for failure in namespaces.inside((f"{NETNS_DIR}/{name}" for name in names), see):
         path, _, said = failure.partition(": ")
-        blocked[path.rpartition("/")[2]] = said
-    return devices, probes, blocked
+        found.setdefault(path.rpartition("/")[2], _Inside()).trouble = said
+    return found
 
 
 def _default_gateways() -> list[tuple[str, bytes]]:
@@ -140,7 +146,7 @@ def _default_gateways() -> list[tuple[str, bytes]]:
     return [
         (row[0], struct.pack("=I", int(row[2], 16)))
         for row in rows
-        if row[1] == "00000000" and row[2] != "00000000" and is_router_device(row[0])
+        if row[1] == "00000000" and row[2] != "00000000" and row[0].startswith(_PORTS)
     ]
 
 
