@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from hotspare.model.cleaning import NodeCleaning
 from hotspare.model.cluster import ClusterStatus
 from hotspare.model.drill import NodeState, Place, Router
 from hotspare.model.event import Event
@@ -102,6 +103,10 @@ class Site(Protocol):
 
     async def node(self, host: str) -> NodeState:
         """What of a gateway is on this host."""
+        ...
+
+    async def clean(self, node: str, *, only_plan: bool) -> NodeCleaning:
+        """Have the node clean itself of routers, or say what would go."""
         ...
 
     async def clock(self, host: str) -> tuple[float, float]:

@@ -175,7 +175,7 @@ def test_agents_of_other_resources_and_of_none_are_not_ours():
 
 def test_a_node_is_not_cleaned_by_hand_under_what_runs_there():
     assert refusals(CLEAN) == ()
-    (promoted,) = refusals(CLEAN._replace(promoted=("edge",)))
+    (promoted,) = refusals(CLEAN._replace(promoted=("edge",), started=("edge-l3",)))
     assert "gateway edge is promoted" in promoted
     (started,) = refusals(CLEAN._replace(started=("edge-l3",)))
     assert "crm resource stop edge-l3" in started

@@ -12,7 +12,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from importlib.resources import files
 
-from hotspare.codec import crm_mon_xml, journal_json, onsite_jsonl
+from hotspare.codec import cleaning_json, crm_mon_xml, journal_json, onsite_jsonl
+from hotspare.model.cleaning import NodeCleaning
 from hotspare.model.cluster import ClusterStatus
 from hotspare.model.drill import NodeState, Place
 from hotspare.model.errors import HotspareError, NotReachableError, RefusedError, TimedOutError
@@ -26,6 +27,9 @@ HEDGE_S = 1.5
 """How long a node may take to tell the cluster's status before the next one is asked too."""
 POWER_LIMIT_S = 30.0
 JOURNAL_LIMIT_S = 60.0
+CLEAN = "/usr/lib/ocf/lib/hotspare/clean"
+CLEAN_LIMIT_S = 75.0
+"""Above the program's own 60 s, so that what it has to say comes through."""
 CLOCK_SAMPLES = 3
 PYTHON = ("/usr/bin/python3", "-IS", "-")
 
@@ -67,6 +71,26 @@ class Machines:
             raise RefusedError(
                 f"{host} did not tell its state: {failed}", code=done.code, output=done.stdout
             ) from failed
+
+    async def clean(self, node: str, *, only_plan: bool) -> NodeCleaning:
+        """Have the node clean itself of routers with the code of its resource agents, or say what would go.
+
+        Raises:
+            NotReachableError, TimedOutError, RefusedError: it could not be asked, or did not say it in our form.
+        """
+        argv = (CLEAN, "--json", *(("--plan",) if only_plan else ()))
+        # 0 no router is left, 1 something is or it was refused, 3 cannot tell: all of them say more in JSON.
+        try:
+            done = await self.remote.run(node, argv, timeout_s=CLEAN_LIMIT_S, expect=frozenset({0, 1, 3}))
+        except RefusedError as failed:
+            raise RefusedError(
+                failed.message, code=failed.code, output=failed.output, hint=f"{CLEAN} comes with `hotspare apply`"
+            ) from failed
+        try:
+            return cleaning_json.read(done.stdout, node)
+        except (ValueError, KeyError, TypeError) as failed:
+            said = done.stderr.strip() or done.stdout
+            raise RefusedError(f"{node} did not say how it cleaned: {said}", code=done.code, output=said) from failed
 
     async def status(self) -> tuple[str, ClusterStatus]:
         """The cluster as the first node sees it that is part of it, and that node.

@@ -185,12 +185,14 @@ def test_a_node_that_works_is_not_cleaned_by_hand(node):
     node.make_routers(1)
     node.shell("setsid bash -c 'exec -a /usr/bin/neutron-l3-agent sleep 1005' >/dev/null 2>&1 &")
     node.wait(lambda: node.processes("neutron-l3-agent 1005"), within_s=5, until="an agent runs")
-    node.shell("mkdir -p /run/hotspare; echo promoted > /run/hotspare/edge.gateway; touch /run/hotspare/edge-l3.conf")
+    node.shell("mkdir -p /run/hotspare; touch /run/hotspare/edge-l3.conf")
     for options in ((), ("--plan",)):
         said = clean(node, *options, code=1)
         assert said["state"] == "refused"
-        for words in ("gateway edge is promoted", "resource edge-l3", "neutron-l3-agent (pid"):
+        for words in ("resource edge-l3", "neutron-l3-agent (pid"):
             assert any(words in why for why in said["why"])
+    node.shell("echo promoted > /run/hotspare/edge.gateway")
+    assert "gateway edge is promoted" in clean(node, code=1)["why"][0]
     assert len(node.namespaces()) == 1
     assert node.processes("haproxy -f")
 

@@ -115,10 +115,12 @@ def others(node: Node, programs: tuple[bytes, ...], is_ours: Mine) -> tuple[Agen
 
 
 def refusals(node: Node) -> tuple[str, ...]:
-    """Why an operator must not clean this node by hand, in words; empty where he may."""
+    """Why an operator must not clean this node by hand, in words; empty where he may.
+
+    Where a gateway is promoted that is all: its agents go with it.
+    """
     gateways = [
-        f"gateway {gateway} is promoted on this node; move it first (crm node standby, or hotspare drill standby)"
-        for gateway in node.promoted
+        f"gateway {gateway} is promoted on this node; move it first (crm node standby)" for gateway in node.promoted
     ]
     resources = [
         f"the cluster runs resource {resource} on this node; stop it first (crm resource stop {resource}). Where the "
@@ -130,7 +132,7 @@ def refusals(node: Node) -> tuple[str, ...]:
         for agent in node.agents
         if not (agent.resource and node.started)
     ]
-    return (*gateways, *resources, *agents)
+    return tuple(gateways or [*resources, *agents])
 
 
 def _some(names: list[str], shown_max: int = 5) -> str:
