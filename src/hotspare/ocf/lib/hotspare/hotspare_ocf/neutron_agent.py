@@ -27,6 +27,7 @@ no failure of an agent.
 _POLL_S = 0.1
 
 _HOSTNAME_CHARS_MAX = 64  # HOST_NAME_MAX, limits.h
+_HOSTS = "/etc/hosts"
 
 LEVEL_BROKER, LEVEL_WORK = 10, 20
 """What a monitor looks at besides the process, from this OCF_CHECK_LEVEL on."""
@@ -49,7 +50,8 @@ def parameters(*, binary: str, plugin_config: str, log_file: str) -> tuple[Param
         Parameter("hostname", "name", short="host name of the agent",
                   long="The host name that the agent itself sees, in a UTS namespace of its own: where host is not "
                        "given, Neutron takes it for the identity. The node's own name and /etc/hosts stay as they "
-                       "are. At most 64 characters."),
+                       "are; where the agent uses sudo, the name should stand in /etc/hosts, or sudo asks DNS for it "
+                       "at every call. At most 64 characters."),
         Parameter("binary", "words", default=binary, short="the agent's program",
                   long="Name or absolute path of the agent's program."),
         Parameter("user", "words", default="neutron", short="user of the agent",
@@ -211,6 +213,9 @@ def start(call: Call, ready: Ready) -> int:
     if process := running(call):
         return _wait_until_ready(call, process, ready)
     refuse_strangers(call)
+    if call["hostname"] and not _is_known_host(call["hostname"]):
+        events.tell("hostname.unknown", resource=call.instance, hostname=call["hostname"], file=_HOSTS,
+                    remedy="name it there, or sudo asks DNS for it at every call")  # fmt: skip
     _write_drop_in(call)
     more = _more_arguments(call)
     read = [call["config"], call["plugin_config"], *_config_files(more)]
@@ -401,6 +406,15 @@ def _write_drop_in(call: Call) -> None:
         )
     os.chmod(draft, 0o644)
     os.rename(draft, path)
+
+
+def _is_known_host(name: str) -> bool:
+    """Whether the node resolves the name by itself. Source: hosts(5)."""
+    try:
+        with open(_HOSTS, encoding="utf-8", errors="replace") as file:
+            return any(name in line.partition("#")[0].split()[1:] for line in file)
+    except OSError:
+        return False
 
 
 def _more_arguments(call: Call) -> list[str]:
