@@ -21,7 +21,8 @@ GATEWAY = "neutron-gateway"
 def cluster(lab: Lab) -> Lab:
     """The lab with the cluster of its file, and all well."""
     lab.hotspare("apply", timeout_s=600)
-    lab.hotspare("status")
+    asked = ("sh", "-c", f"{HOTSPARE} status >/dev/null; echo $?")
+    eventually(lambda: lab.desk(*asked).strip() == "0", within_s=180, what="all is well")
     return lab
 
 
