@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hotspare_ocf import codes, markers, neutron_agent
+from hotspare_ocf import codes, neutron_agent
 from hotspare_ocf.codes import OcfError
 from hotspare_ocf.declaration import Agent, Parameter, where_ports_are
 
@@ -58,10 +58,14 @@ def monitor(call: Call) -> int:
 
 
 def _owns_routers(call: Call) -> bool:
+    from hotspare_ocf import markers
+
     return call["dataplane"] == "own" and not markers.promoted()
 
 
 def _check_data_plane(call: Call) -> None:
+    from hotspare_ocf import markers
+
     carried = markers.promoted()
     if call["dataplane"] == "own" and carried:
         raise OcfError(

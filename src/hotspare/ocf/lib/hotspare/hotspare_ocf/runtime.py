@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from hotspare_ocf import codes, environment, events
+from hotspare_ocf import codes, environment
 from hotspare_ocf.codes import OcfError
 
 TYPE_CHECKING = False
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from hotspare_ocf.declaration import Agent
     from hotspare_ocf.environment import Call
+
+_DEGRADED = frozenset({codes.DEGRADED, codes.DEGRADED_PROMOTED})
 
 _QUIET = frozenset({"monitor", "validate-all"})
 """Actions that leave no line in the journal unless they fail: they run all day."""
@@ -40,21 +42,36 @@ def main(agent: Agent, arguments: list[str], environ: Mapping[str, str]) -> int:
     call = environment.read(agent, action, environ)
     facts: dict[str, object] = {"gateway" if "gateway" in call.parameters else "resource": _subject(call)}
     begun = time.monotonic()
-    if action not in _QUIET:
-        events.tell(f"{action}.started", **facts)
-    try:
-        code = _run(handlers[action], call, agent)
-    except OcfError as error:
-        code, reason = error.code, error.reason
-    except Exception as error:  # noqa: BLE001 an unforeseen error is a failure with a reason, never "not running"
-        code, reason = codes.ERR_GENERIC, f"{action}: {type(error).__name__}: {error}"
-    else:
-        if action not in _QUIET:
-            events.tell(f"{action}.finished", **facts, took_s=time.monotonic() - begun)
-        return code
-    events.exit_reason(reason)
-    events.tell(f"{action}.failed", **facts, took_s=time.monotonic() - begun, code=code, reason=reason)
+    is_told = action not in _QUIET
+    if is_told:
+        _tell(f"{action}.started", facts)
+    code, reason = _outcome(handlers[action], call, agent)
+    took = {"took_s": time.monotonic() - begun}
+    if reason:
+        from hotspare_ocf import events
+
+        events.exit_reason(reason)
+        word = "degraded" if code in _DEGRADED else "failed"
+        _tell(f"{action}.{word}", facts | took | {"code": code, "reason": reason})
+    elif is_told:
+        _tell(f"{action}.finished", facts | took)
     return code
+
+
+def _tell(event: str, facts: dict[str, object]) -> None:
+    from hotspare_ocf import events
+
+    events.tell(event, **facts)
+
+
+def _outcome(handler: Callable[[Call], int], call: Call, agent: Agent) -> tuple[int, str]:
+    """The exit code, and the reason where there is one to give."""
+    try:
+        return _run(handler, call, agent), ""
+    except OcfError as error:
+        return error.code, error.reason
+    except Exception as error:  # noqa: BLE001 an unforeseen error is a failure with a reason, never "not running"
+        return codes.ERR_GENERIC, f"{call.action}: {type(error).__name__}: {error}"
 
 
 def _run(handler: Callable[[Call], int], call: Call, agent: Agent) -> int:
