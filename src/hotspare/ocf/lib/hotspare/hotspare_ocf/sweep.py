@@ -9,7 +9,7 @@ import os
 import time
 from typing import NamedTuple
 
-from hotspare_ocf import codes, ending, events, namespaces, ovsdb
+from hotspare_ocf import codes, events, ovsdb
 from hotspare_ocf.cleaning import NAMESPACES, Plan, others, plan_cleaning, remains
 from hotspare_ocf.codes import OcfError
 from hotspare_ocf.identity import RUN_DIR, Process
@@ -153,6 +153,8 @@ def _without_agents(place: Site, programs: tuple[bytes, ...], is_ours: Mine, kee
     ours = [Process(agent.pid, agent.start_ticks) for agent in node.agents if agent.program.encode() in programs]
     if not ours:
         return node
+    from hotspare_ocf import ending
+
     events.tell("agents.ended", pids=",".join(str(process.pid) for process in ours))
     alive = ending.end(ours, grace_s=_GRACE_S, deadline=place.deadline)
     if alive:
@@ -168,6 +170,8 @@ def _apply(plan: Plan, place: Place) -> list[str]:
     """
     troubles: list[str] = []
     confirmed = _park(plan, place, troubles)
+    from hotspare_ocf import ending, namespaces  # not before the ports are silent: they bring ctypes and threads
+
     loud = [f"{NETNS_DIR}/{name}" for name in plan.links_down]
     if not confirmed:
         nameless = [one for one in plan.end if isinstance(one, Resident) and one.namespace is None]

@@ -1,0 +1,171 @@
+"""What the crash of an agent costs the routers, while Pacemaker restarts it: nothing where the data plane is a resource
+of its own; an outage where the agent's stop cleans the node, as the recipe's does.
+"""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from figures import Figure
+from hotspare.adapters.site import script
+from hotspare.lab import namespace
+from hotspare.lab.layout import Layout
+from lab_parts import HOTSPARE, Lab, eventually, run
+
+HERE = Path(__file__).parent
+GATEWAY = "neutron-gateway"
+AGENTS = ("l3", "ovs", "metadata")
+ROUTERS = 4
+ROUNDS = 2
+INTERVAL_S = 0.05
+CALM_S = 3.0
+LIMIT_S = 240
+
+NOTES = (
+    (
+        f"Crash: kill -9 in a lab of {ROUTERS} routers; their floating IPs are pinged from outside every "
+        f"{INTERVAL_S * 1000:.0f} ms. Back: from the kill until Pacemaker's start of the agent has ended; Pacemaker "
+        "looks every 10 s."
+    ),
+    (
+        "Crash, the peer: the same agents in a group of their own, the L3 agent with dataplane=own, whose stop cleans "
+        "the node as the recipe's does. It is our own code in the recipe's arrangement."
+    ),
+)
+
+# On the carrier: kill the resource's agent, print the moment and that at which its start has ended.
+_CRASH = r"""
+began=$(date +%s.%N)
+kill -9 $(head -1 /run/hotspare/{resource}.pid)
+told() {{ journalctl -q -t hotspare-ocf -o short-unix --since "@$began"; }}
+until told | grep -q "event=start.finished resource={resource} "; do sleep 0.5; done
+echo $began $(told | grep "event=start.finished resource={resource} " | tail -1 | cut -d' ' -f1)
+"""
+
+
+def measured(name: str | None) -> tuple[list[Figure], list[str]]:
+    """Packets lost and time to be back for each agent, and for the L3 agent of the recipe beside it."""
+    with _lab(name) as lab:
+        lab.hotspare("apply", str(lab.layout.cluster_yaml), timeout_s=300)
+        _await_all(lab)
+        node = _carrier(lab)
+        ours = {agent: [_crash(lab, node, f"{GATEWAY}-{agent}") for _ in range(ROUNDS)] for agent in AGENTS}
+        with _own_data_plane(lab, node):
+            peer = [_crash(lab, node, "own-l3") for _ in range(ROUNDS)]
+
+    found = []
+    for agent, runs in ours.items():
+        beside = peer if agent == "l3" else []
+        what = f"{agent} agent killed, {ROUTERS} routers"
+        lost, back = zip(*runs, strict=True)
+        peer_lost, peer_back = zip(*beside, strict=True) if beside else ((), ())
+        found.append(Figure(f"{what}: lost", "packets", lost, peer_lost, value_max=0))
+        found.append(Figure(f"{what}: back", "s", back, peer_back))
+    return found, list(NOTES)
+
+
+@contextmanager
+def _lab(name: str | None) -> Iterator[Lab]:
+    """The lab of that name, which is up; or one that is up for as long as this lasts."""
+    if name:
+        yield Lab(Layout(name))
+        return
+    lab = Lab(Layout("bench"))
+    if lab.layout.up_json.exists() and namespace.exists(lab.layout.switch):
+        raise SystemExit("a lab named bench is up already: use it (--lab bench), or take it down")
+    try:
+        run([HOTSPARE, "lab", "up", "--name", lab.name, "--routers", str(ROUTERS)], 0, 900)
+        yield lab
+    finally:
+        run([HOTSPARE, "lab", "down", "--name", lab.name], 0, 120)
+
+
+def _crash(lab: Lab, node: str, resource: str) -> tuple[int, float]:
+    """Packets lost and seconds until the agent is back."""
+    with _pinging(lab) as lines:
+        began, back = map(float, lab.ssh(node, _CRASH.format(resource=resource), timeout_s=LIMIT_S).split())
+        _await_all(lab)
+    lab.ssh(node, f"crm_resource --cleanup -r {resource}")
+    return _lost(lines), back - began
+
+
+@contextmanager
+def _pinging(lab: Lab) -> Iterator[list[str]]:
+    """Every floating IP is pinged from outside; the list has the probe's lines when the context has ended."""
+    order = json.dumps({"targets": _floating_ips(lab), "interval_s": INTERVAL_S, "limit_s": LIMIT_S})
+    argv = [HOTSPARE, "lab", "ssh", "ext", "--name", lab.name, "--", f"/usr/bin/python3 -IS - '{order}'"]
+    lines: list[str] = []
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as probe:
+        assert probe.stdin
+        assert probe.stdout
+        probe.stdin.write(script("ping.py"))
+        probe.stdin.close()
+        while not lines or '"replies"' not in lines[-1]:
+            lines.append(probe.stdout.readline().decode())
+            assert lines[-1], "the probe ended before its first reply"
+        yield lines
+        probe.terminate()
+        lines += probe.stdout.read().decode().splitlines()
+
+
+def _lost(lines: list[str]) -> int:
+    """Requests without a reply, but for those of the last second, whose replies may not have been told yet."""
+    sent: dict[int, float] = {}
+    answered: set[tuple[int, int]] = set()
+    targets = 0
+    for line in lines:
+        if not line.endswith(("}", "}\n")):
+            continue  # cut when the probe ended
+        fact = json.loads(line)
+        if fact["k"] == "hello":
+            targets = len(fact["source"])
+        elif fact["k"] == "rounds":
+            sent |= {fact["first"] + offset: at for offset, at in enumerate(fact["at"])}
+        elif fact["k"] == "replies":
+            answered |= {(target, number) for target, number, _ in fact["r"]}
+    end = max(sent.values()) - 1
+    return sum((target, number) not in answered for number, at in sent.items() if at < end for target in range(targets))
+
+
+@contextmanager
+def _own_data_plane(lab: Lab, node: str) -> Iterator[None]:
+    """The gateway is stopped, and its agents run on the node in a group of their own, as the recipe has them."""
+    group = lab.ssh(node, f"cibadmin --query --xpath \"//group[@id='{GATEWAY}-agents']\"")
+    group = re.sub(rf'\bid="{GATEWAY}-', 'id="own-', group)
+    group = group.replace('name="dataplane" value="gateway"', 'name="dataplane" value="own"')
+    place = f'<rsc_location id="own-place" rsc="own-agents" node="{node}" score="INFINITY"/>'
+    role = f"crm_resource --resource {GATEWAY}-clone --meta --parameter-value Stopped --set-parameter target-role"
+    try:
+        lab.ssh(node, f"{role} && crm_resource --wait", timeout_s=120)
+        lab.ssh(node, f"cibadmin --create --scope constraints --xml-text '{place}'")
+        lab.ssh(node, f"cibadmin --create --scope resources --xml-text '{group}'", timeout_s=120)
+        _await_all(lab)
+        yield
+    finally:
+        stop = "crm_resource --resource own-agents --meta --set-parameter target-role --parameter-value Stopped"
+        lab.ssh(node, f"{stop} && crm_resource --wait", timeout_s=180)
+        lab.ssh(
+            node, f"cibadmin --delete --xml-text '{place}'; cibadmin --delete --xml-text '<group id=\"own-agents\"/>'"
+        )
+        lab.ssh(node, f"crm_resource --resource {GATEWAY}-clone --meta --delete-parameter target-role")
+        _await_all(lab)
+
+
+def _floating_ips(lab: Lab) -> list[str]:
+    routers = json.loads((lab.state_dir / "topology.json").read_text())["routers"]
+    return [router["floating_ip"] for router in routers]
+
+
+def _await_all(lab: Lab) -> None:
+    """Every floating IP answers."""
+    script = " && ".join(f"ping -qc2 -i 0.2 -W1 {address}" for address in _floating_ips(lab))
+    ask = f"{{ {script}; }} >/dev/null 2>&1 && echo yes || echo no"
+    eventually(lambda: lab.ssh("ext", ask).strip() == "yes", within_s=LIMIT_S, what="every floating IP answers")
+
+
+def _carrier(lab: Lab) -> str:
+    told = json.loads(lab.hotspare("status", "--json"))
+    return next(gateway["carrier"] for gateway in told["gateways"] if gateway["name"] == GATEWAY)
