@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from hotspare.codec import crm_mon_xml
 from lab_parts import Lab
 
 pytestmark = pytest.mark.lab
@@ -11,10 +12,11 @@ pytestmark = pytest.mark.lab
 GATEWAY = "neutron-gateway"
 ROUTER = "c1ea0000-0000-4000-8000-000000000001"
 NETWORK = "c1ea0000-0000-4000-8000-000000000002"
+# The port is parked: one that forwards is found by the gateway's own monitor, and Pacemaker has it cleaned.
 LEFTOVERS = f"""
 set -e
 ip netns add qrouter-{ROUTER}
-ovs-vsctl add-port br-int qr-c1ea0000-00 tag=77 -- set interface qr-c1ea0000-00 type=internal
+ovs-vsctl add-port br-int qr-c1ea0000-00 tag=4095 -- set interface qr-c1ea0000-00 type=internal
 ip link set qr-c1ea0000-00 netns qrouter-{ROUTER}
 ip -n qrouter-{ROUTER} link set qr-c1ea0000-00 up
 ip -n qrouter-{ROUTER} address add 10.99.0.1/24 dev qr-c1ea0000-00
@@ -48,8 +50,8 @@ def spare(made: Lab):
 
 
 def carrier(lab: Lab) -> str:
-    told = json.loads(lab.hotspare("status", "--json"))
-    return next(gateway["carrier"] for gateway in told["gateways"] if gateway["name"] == GATEWAY)
+    (node,) = crm_mon_xml.read(lab.ssh("net3", " ".join(crm_mon_xml.CRM_MON))).promoted_on(GATEWAY)
+    return node
 
 
 def states(told: str) -> dict[str, str]:
@@ -58,7 +60,12 @@ def states(told: str) -> dict[str, str]:
 
 def on(lab: Lab, node: str) -> str:
     """Namespaces, ports and the process of the leftovers, as the node has them."""
-    return lab.ssh(node, "ip netns list; ovs-vsctl list-ports br-int; pgrep -fa '^sleep 3001' || :")
+    return lab.ssh(node, "ls /run/netns; ovs-vsctl list-ports br-int; pgrep -fa '^sleep 3001' || :")
+
+
+def still(lab: Lab, node: str, before: str) -> bool:
+    """Whether all that was on the node is there. The carrier may be building routers, so more may be."""
+    return set(before.split()) <= set(on(lab, node).split())
 
 
 def test_leftovers_on_the_spare_go_and_the_carrier_and_dhcp_stay(made: Lab, spare: str) -> None:
@@ -78,7 +85,7 @@ def test_leftovers_on_the_spare_go_and_the_carrier_and_dhcp_stay(made: Lab, spar
     assert "sleep 3001" not in left
     assert f"qdhcp-{NETWORK}" in left
     assert "tapc1ea0000-00" in left
-    assert on(made, works) == carried
+    assert still(made, works, carried)
     assert states(made.hotspare("clean", "--yes", "--json")) == {works: "carries", spare: "clean"}
 
 
@@ -89,7 +96,7 @@ def test_the_carrier_asked_for_by_name_is_refused_by_us_and_by_itself(made: Lab)
     assert f"gateway {GATEWAY} is promoted on {node}" in said
     said = made.ssh(node, "/usr/lib/ocf/lib/hotspare/clean", expect=1)
     assert f"gateway {GATEWAY} is promoted" in said
-    assert on(made, node) == carried
+    assert still(made, node, carried)
 
 
 def test_a_node_that_cannot_be_reached_is_told_and_does_not_stop_the_rest(made: Lab, spare: str) -> None:
@@ -103,6 +110,5 @@ def test_a_node_that_cannot_be_reached_is_told_and_does_not_stop_the_rest(made: 
     assert states(told) == {"net3": "cannot tell", spare: "cleaned"}
 
 
-def test_a_gateway_or_node_that_is_not_in_the_file_is_refused(made: Lab) -> None:
+def test_a_gateway_that_is_not_in_the_file_is_refused(made: Lab) -> None:
     made.hotspare("clean", "--gateway", "other", "--yes", expect=2)
-    made.hotspare("clean", "nowhere", "--yes", expect=2)
