@@ -68,7 +68,9 @@ class Nodes(Protocol):
         ...
 
     async def carry_out(self, step: Step) -> None:
-        """The step has been carried out. AwaitMembers is not one of these: whoever waits asks for the status."""
+        """The step has been carried out. AwaitMembers and AwaitStopped are none of these: whoever waits asks for the
+        status.
+        """
         ...
 
     async def cluster(self, node: str) -> ClusterStatus:

@@ -9,6 +9,7 @@ from hotspare.model.observed import FileFact, NodeFacts, UnitFact
 from hotspare.model.spec import Spec
 from hotspare.model.step import (
     AwaitMembers,
+    AwaitStopped,
     ChangeCib,
     EnableUnit,
     ForgetNode,
@@ -21,6 +22,7 @@ from hotspare.model.step import (
     Stage,
     StartUnit,
     Step,
+    StopResource,
     Text,
     WriteFile,
 )
@@ -68,6 +70,8 @@ class World:
     running_conf: dict[str, str] = field(default_factory=dict)
     """The text that each running Corosync has read."""
     cib: Element = EMPTY_CIB
+    stopped: set[str] = field(default_factory=set)
+    """Resources that the cluster was told to stop."""
 
     def facts(self) -> dict[str, NodeFacts]:
         return {name: self._node(name) for name in self.spec.nodes}
@@ -121,7 +125,14 @@ class World:
                 keys = {self.files[node][AUTHKEY].digest for node in members}
                 confs = {self.running_conf[node] for node in members}
                 assert len(keys) == len(confs) == 1, "the nodes could not be one cluster"
+            case StopResource(_, resource):
+                self.stopped.add(resource)
+            case AwaitStopped(resources=resources):
+                below = {part.id for top in self.cib.walk() if top.id in self.stopped for part in top.walk()}
+                assert below.issuperset(resources), "nobody told these to stop"
             case ChangeCib(wanted=wanted):
+                out = {old.id for old in reconcile.taken_out(self.cib, wanted)}
+                assert out <= self.stopped, "taken out while it may run"
                 self.cib = reconcile.reconciled(self.cib, wanted)
             case ForgetNode():
                 pass

@@ -10,10 +10,10 @@ from cluster_world import AGENTS, World, edge, passwords, spec_of
 
 from hotspare.codec import corosync_conf, crm_mon_xml
 from hotspare.flows import apply as flow
-from hotspare.model.cluster import ClusterStatus
-from hotspare.model.errors import HotspareError, NotReachableError, RefusedError, WorldError
+from hotspare.model.cluster import ClusterStatus, FailedAction
+from hotspare.model.errors import HotspareError, NotReachableError, RefusedError, TimedOutError, WorldError
 from hotspare.model.observed import NodeFacts, Query
-from hotspare.model.step import StartUnit, Step
+from hotspare.model.step import AwaitStopped, Stage, StartUnit, Step
 
 SPEC = spec_of(edge(gateway=("{gw: {nodes", "{neutron-gateway: {nodes")))
 WORKING = crm_mon_xml.read((Path(__file__).parent / "crm_mon" / "working.xml").read_text())
@@ -122,3 +122,28 @@ def test_all_is_well_only_after_it_was_so_for_a_moment() -> None:
     verdict = asyncio.run(flow.verify(JOB, nodes, Watcher(), changed=True, now=lambda: next(times), poll_s=0))
     assert verdict == flow.Verified(())
     assert seen == [("the cluster has no quorum",)]
+
+
+def stopping(status: Callable[[], ClusterStatus]) -> None:
+    """The end of a plan that takes `failover` out, on a cluster that says this."""
+    stages = (Stage("configuration", (AwaitStopped("net1", ("failover",), 60),)),)
+    asyncio.run(flow.apply(JOB, WorldNodes(says=status), stages, flow.Watcher(), now=clock()))
+
+
+def test_what_is_taken_out_is_waited_for_until_it_runs_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow, "POLL_S", 0.0)
+    without = replace(WORKING, resources=tuple(one for one in WORKING.resources if one.id != "failover"))
+    told = iter((WORKING, WORKING, without))
+    stopping(lambda: next(told))
+    assert next(told, None) is None
+
+
+def test_what_does_not_stop_is_said_with_its_reason_and_not_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow, "POLL_S", 0.0)
+    with pytest.raises(TimedOutError, match="still running after 60 s: failover"):
+        stopping(lambda: WORKING)
+    blocked = tuple(replace(one, blocked=one.id == "failover") for one in WORKING.resources)
+    failure = FailedAction("failover", "stop", "net1", 1, "error", "the kernel says no", "complete", "now")
+    with pytest.raises(RefusedError, match=r"failover does not stop on .*: the kernel says no") as refused:
+        stopping(lambda: replace(WORKING, resources=blocked, failures=(failure,)))
+    assert "crm_resource --cleanup --resource failover" in refused.value.hint

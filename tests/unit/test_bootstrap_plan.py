@@ -10,6 +10,7 @@ from hotspare.model.errors import WorldError
 from hotspare.model.observed import FileFact
 from hotspare.model.step import (
     AwaitMembers,
+    AwaitStopped,
     ChangeCib,
     EnableUnit,
     FreshKey,
@@ -19,6 +20,7 @@ from hotspare.model.step import (
     RemoveFile,
     StartUnit,
     Step,
+    StopResource,
     WriteFile,
 )
 from hotspare.plan.layout import AUTHKEY, COROSYNC_CONF, UNITS
@@ -107,8 +109,8 @@ def test_a_changed_address_changes_that_resource_alone() -> None:
 
 def test_a_gateway_that_is_taken_out_leaves_nothing_and_takes_nothing_else_along() -> None:
     world = made(edge())
-    (step,) = after_edit(world, edge(gateway=("gateways: {gw: {nodes: [net1, net2]}}\n", "")))
-    assert isinstance(step, ChangeCib)
+    steps = after_edit(world, edge(gateway=("gateways: {gw: {nodes: [net1, net2]}}\n", "")))
+    assert [type(step) for step in steps] == [StopResource, StopResource, AwaitStopped, ChangeCib]
     assert not [part.id for part in world.cib.walk() if part.id.startswith("gw") or "gw-clone" in part.get("with-rsc")]
     assert {part.id for part in world.cib.walk() if part.tag == "primitive"} == {
         "fence-net1", "fence-net2", "fence-net3", "failover",

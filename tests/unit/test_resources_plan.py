@@ -12,7 +12,7 @@ from hotspare.model.answer import Answer
 from hotspare.model.cib import Element
 from hotspare.model.cluster import Role
 from hotspare.model.observed import NodeFacts, UnitFact
-from hotspare.model.step import ChangeCib
+from hotspare.model.step import AwaitStopped, ChangeCib, StopResource
 from hotspare.plan import configuration, layout, preflight, resources, settled
 from hotspare.plan.status import view
 
@@ -127,8 +127,9 @@ def test_what_is_edited_is_changed_at_once_and_back_again_leaves_what_was_there(
     world = made(before)
     cib = world.cib
     for text in (after, before):
-        (step,) = after_edit(world, text)
-        assert isinstance(step, ChangeCib)
+        *stops, change_ = after_edit(world, text)
+        assert isinstance(change_, ChangeCib)
+        assert all(isinstance(step, StopResource | AwaitStopped) for step in stops)
     order = sorted(part.id for part in cib.walk() if part.id)
     assert sorted(part.id for part in world.cib.walk() if part.id) == order
 

@@ -15,6 +15,7 @@ from hotspare.model.observed import NodeFacts, Query
 from hotspare.model.secret import Secret
 from hotspare.model.step import (
     AwaitMembers,
+    AwaitStopped,
     ChangeCib,
     Content,
     EnableUnit,
@@ -27,6 +28,7 @@ from hotspare.model.step import (
     RemoveFile,
     StartUnit,
     Step,
+    StopResource,
     Text,
     WriteFile,
 )
@@ -73,7 +75,7 @@ class RemoteNodes:
         except ValueError as error:
             raise RefusedError(f"{node}: {error}", code=done.code, output=done.stderr) from error
 
-    async def carry_out(self, step: Step) -> None:
+    async def carry_out(self, step: Step) -> None:  # noqa: C901 (a table, one case a step)
         """See `ports.Nodes.carry_out`."""
         match step:
             case WriteFile(node, path, mode, content):
@@ -90,9 +92,12 @@ class RemoteNodes:
                 await self._run(node, ("corosync-cfgtool", "-R"), ASK_LIMIT_S)
             case ForgetNode(node, gone):
                 await self._run(node, ("crm_node", "--force", "--remove", gone), ASK_LIMIT_S)
+            case StopResource(node, resource):
+                argv = ("crm_resource", "--resource", resource, "--meta", "--set-parameter", "target-role")
+                await self._run(node, (*argv, "--parameter-value", "Stopped"), ASK_LIMIT_S)
             case ChangeCib():
                 await self._change_cib(step)
-            case AwaitMembers():
+            case AwaitMembers() | AwaitStopped():
                 raise InvariantError("waiting is the flow's part")
 
     async def _run(self, node: str, argv: tuple[str, ...], limit_s: float) -> None:

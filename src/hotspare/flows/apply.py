@@ -17,7 +17,7 @@ from hotspare.model.errors import (
 )
 from hotspare.model.observed import NodeFacts
 from hotspare.model.spec import Spec
-from hotspare.model.step import AwaitMembers, Stage, Step
+from hotspare.model.step import AwaitMembers, AwaitStopped, Stage, Step
 from hotspare.plan import bootstrap, preflight, settled
 from hotspare.plan.layout import query
 from hotspare.ports import Nodes
@@ -146,6 +146,8 @@ async def _in_order(job: Job, nodes: Nodes, steps: list[Step], watcher: Watcher,
         begun_s = now()
         if isinstance(step, AwaitMembers):
             await _await_members(job, nodes, step, watcher, now)
+        elif isinstance(step, AwaitStopped):
+            await _await_stopped(job, nodes, step, watcher, now)
         else:
             await nodes.carry_out(step)
         watcher.carried(Carried(step, now() - begun_s))
@@ -169,6 +171,31 @@ async def _await_members(
         f"the nodes are not one cluster after {step.limit_s:.0f} s: {'; '.join(missing)}",
         hint="is UDP 5405 open between the nodes on every ring? see `journalctl -u corosync -u pacemaker` there",
     )
+
+
+async def _await_stopped(
+    job: Job, nodes: Nodes, step: AwaitStopped, watcher: Watcher, now: Callable[[], float]
+) -> None:
+    until_s = now() + step.limit_s
+    while True:
+        status = await _status(job.spec, nodes)
+        if stuck := settled.stuck(step.resources, status):
+            raise RefusedError(
+                "; ".join(stuck),
+                code=1,
+                hint="nothing was taken out: Pacemaker would fence for such a stop. End by hand what still runs, then "
+                f"`crm_resource --cleanup --resource {step.resources[0]}`, then apply again",
+            )
+        running = tuple(name for name in step.resources if status.running_on(name))
+        if not running and status.settled:
+            return
+        if now() >= until_s:
+            raise TimedOutError(
+                f"still running after {step.limit_s:.0f} s: {', '.join(running) or 'something is under way'}",
+                hint="nothing was taken out; see `crm_mon -1rf`, then apply again",
+            )
+        watcher.waiting(tuple(f"{name}: has to stop before it is taken out" for name in running))
+        await asyncio.sleep(POLL_S)
 
 
 async def verify(

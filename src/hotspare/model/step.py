@@ -106,6 +106,23 @@ class ForgetNode:
 
 
 @dataclass(frozen=True, slots=True)
+class StopResource:
+    """The cluster has been told to run the resource nowhere; it is in the configuration still."""
+
+    node: str
+    resource: str
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitStopped:
+    """None of these resources runs anywhere."""
+
+    node: str
+    resources: tuple[str, ...]
+    limit_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeCib:
     """The cluster's configuration holds what is wanted, checked before it is loaded, and all else is as it was.
 
@@ -126,6 +143,8 @@ Step = (
     | ReloadCorosync
     | AwaitMembers
     | ForgetNode
+    | StopResource
+    | AwaitStopped
     | ChangeCib
 )
 

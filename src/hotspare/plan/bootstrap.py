@@ -7,13 +7,14 @@ A plan without stages means that all is as the file wants it.
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 
-from hotspare.model.cib import OURS
+from hotspare.model.cib import OURS, Element
 from hotspare.model.corosync import Member, Section
 from hotspare.model.errors import InvariantError, Problem, WorldError
 from hotspare.model.observed import FileFact, NodeFacts
 from hotspare.model.spec import Spec
 from hotspare.model.step import (
     AwaitMembers,
+    AwaitStopped,
     ChangeCib,
     Content,
     EnableUnit,
@@ -27,6 +28,7 @@ from hotspare.model.step import (
     Stage,
     StartUnit,
     Step,
+    StopResource,
     Text,
     WriteFile,
 )
@@ -43,6 +45,9 @@ from hotspare.plan.layout import (
 
 MEMBERS_LIMIT_S = 120.0
 """Pacemaker waits 20 s (dc-deadtime) for others when a whole cluster starts; slow machines take a few times that."""
+
+STOP_LIMIT_S = 300.0
+"""A gateway's three agents have 60 s each and its data plane 90 s; what is stuck is known to be so long before."""
 
 
 def plan(
@@ -225,6 +230,8 @@ def _configuration(spec: Spec, facts: Mapping[str, NodeFacts]) -> Iterator[Step]
     speaker = _speaker(facts)
     cib = facts[speaker].cib
     wanted = configuration.wanted(spec)
+    if cib is not None:
+        yield from _stopped(speaker, reconcile.taken_out(cib, wanted))
     if todo := reconcile.changes(cib, wanted):
         yield ChangeCib(speaker, wanted, todo)
     if cib is None:
@@ -234,3 +241,17 @@ def _configuration(spec: Spec, facts: Mapping[str, NodeFacts]) -> Iterator[Step]
         name = node.get("uname")
         if name and name not in spec.nodes and node.get("type") in {"", "member"}:
             yield ForgetNode(speaker, name)
+
+
+def _stopped(speaker: str, out: tuple[Element, ...]) -> Iterator[Step]:
+    """What is taken out is stopped before, while its parameters are known.
+
+    Pacemaker stops what it finds running without a configuration, too. But after a clean-up or refresh of such a
+    resource it does so without parameters (an address then stays, and the agent says that all is well), and where
+    that stop fails it fences the node. Source: Pacemaker 2.1.5, tried.
+    """
+    for old in out:
+        yield StopResource(speaker, old.id)
+    if out:
+        names = tuple(part.id for old in out for part in old.walk() if part.tag == "primitive")
+        yield AwaitStopped(speaker, names, STOP_LIMIT_S)

@@ -23,15 +23,27 @@ def changes(cib: Element | None, wanted: Wanted) -> tuple[Change, ...]:
     First taken away: a resource that becomes a clone, or no longer is one, is in two elements of the same document.
     """
     cib = cib or Element("cib")
-    gone = tuple(_gone(cib, wanted))
+    gone = tuple(Change(old.id, old, None) for old in _gone(cib, wanted))
     return (*gone, *_changes(_without(cib, gone), wanted))
 
 
-def _gone(cib: Element, wanted: Wanted) -> Iterator[Change]:
+def taken_out(cib: Element, wanted: Wanted) -> tuple[Element, ...]:
+    """Resources of ours that are no longer wanted in any form; fence devices are not among them."""
+    kept = {part.id for _, new in wanted.elements for part in new.walk() if part.tag == "primitive"}
+    found = []
+    for old in _gone(cib, wanted):
+        primitives = [part for part in old.walk() if part.tag == "primitive"]
+        if primitives and not any(part.id in kept or part.get("class") == "stonith" for part in primitives):
+            found.append(old)
+    return tuple(found)
+
+
+def _gone(cib: Element, wanted: Wanted) -> Iterator[Element]:
+    """Elements that are ours by the tag and not wanted under their id."""
     for id_ in sorted(_ours(cib) - {new.id for _, new in wanted.elements}):
         for section in Section:
             if (old := _find(_section(cib, section), id_)) is not None:
-                yield Change(id_, old, None)
+                yield old
 
 
 def _without(cib: Element, gone: tuple[Change, ...]) -> Element:

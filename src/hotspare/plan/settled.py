@@ -18,6 +18,16 @@ def members_missing(members: tuple[str, ...], status: ClusterStatus) -> tuple[st
     return tuple(_members(members, status))
 
 
+def stuck(names: tuple[str, ...], status: ClusterStatus) -> tuple[str, ...]:
+    """Which of these resources will not stop without a hand, one sentence each."""
+    reasons = {failure.resource: failure.reason or failure.exit_text for failure in status.failures}
+    return tuple(
+        f"{resource.id} does not stop on {' and '.join(resource.nodes)}: {reasons.get(resource.id, 'no reason given')}"
+        for resource in status.resources
+        if resource.id in names and resource.active and (resource.blocked or not resource.managed)
+    )
+
+
 def _missing(spec: Spec, status: ClusterStatus) -> Iterator[str]:
     yield from _members(tuple(spec.nodes), status)
     if status.maintenance:

@@ -10,6 +10,7 @@ from hotspare.codec import cib_xml
 from hotspare.model.cib import OURS, Change
 from hotspare.model.step import (
     AwaitMembers,
+    AwaitStopped,
     ChangeCib,
     EnableUnit,
     ForgetNode,
@@ -22,6 +23,7 @@ from hotspare.model.step import (
     Stage,
     StartUnit,
     Step,
+    StopResource,
     Text,
     WriteFile,
 )
@@ -40,11 +42,13 @@ def action(step: Step) -> str:
         ReloadCorosync: "reload-corosync",
         AwaitMembers: "await-members",
         ForgetNode: "forget-node",
+        StopResource: "stop-resource",
+        AwaitStopped: "await-stopped",
         ChangeCib: "change-configuration",
     }[type(step)]
 
 
-def sentence(step: Step) -> str:  # noqa: PLR0911 (a table, one line a step)
+def sentence(step: Step) -> str:  # noqa: C901, PLR0911 (a table, one line a step)
     """What the step does, in a few words, without the node."""
     match step:
         case WriteFile(_, path, mode, content):
@@ -63,6 +67,10 @@ def sentence(step: Step) -> str:  # noqa: PLR0911 (a table, one line a step)
             return f"wait until {', '.join(members)} are one cluster (at most {limit_s:.0f} s)"
         case ForgetNode(_, gone):
             return f"take {gone} out of the cluster's configuration"
+        case StopResource(_, resource):
+            return f"stop {resource}, before it is taken out"
+        case AwaitStopped(_, resources, limit_s):
+            return f"wait until {', '.join(resources)} no longer runs (at most {limit_s:.0f} s)"
         case ChangeCib(_, _, changes):
             return f"change the cluster's configuration: {_counted(changes)}"
         case _:
@@ -144,7 +152,7 @@ def by_node(stages: tuple[Stage, ...], *, differences: bool) -> Iterator[Styled]
 
 
 def _is_whole(step: Step) -> bool:
-    return isinstance(step, ReloadCorosync | AwaitMembers | ForgetNode | ChangeCib)
+    return isinstance(step, ReloadCorosync | AwaitMembers | ForgetNode | StopResource | AwaitStopped | ChangeCib)
 
 
 def _lines(step: Step, *, differences: bool) -> Iterator[Styled]:
