@@ -98,7 +98,8 @@ class World:
             return None
         conf = corosync_conf.read(self.running_conf[name])
         cmap = {f"totem.{key}": value for key, value in conf.first("totem").values}
-        cmap |= {f"quorum.{key}": value for key, value in conf.first("quorum").values}
+        for part in ("quorum", "logging"):
+            cmap |= {f"{part}.{key}": value for key, value in conf.first(part).values}
         for number, node in enumerate(conf.first("nodelist").of("node")):
             cmap |= {f"nodelist.node.{number}.{key}": value for key, value in node.values}
             if node.get("name") in self.running_conf:

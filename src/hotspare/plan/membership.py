@@ -9,6 +9,9 @@ from hotspare.model.spec import Spec
 FIXED = (("totem", "cluster_name"), ("totem", "transport"), ("totem", "crypto_cipher"), ("totem", "crypto_hash"))
 """What a reload does not, or not safely, change. Source: corosync.conf(5), corosync-cfgtool(8)."""
 
+LOG_FILE = "/var/log/corosync/corosync.log"
+"""Debian's package rotates it, and people look there."""
+
 STOP_ALL = "stop the cluster on every node (systemctl stop pacemaker corosync), then apply again"
 
 
@@ -61,7 +64,13 @@ def desired(spec: Spec, nodes: tuple[Member, ...]) -> Section:
     if len(nodes) == 2:
         # One of two is quorate alone, but not before it has seen the other: a lone boot would be a split brain.
         quorum += [("two_node", "1"), ("wait_for_all", "1")]
-    logging = (("to_syslog", "yes"), ("to_stderr", "no"), ("to_logfile", "no"), ("debug", "off"))
+    logging = (
+        ("to_syslog", "yes"),
+        ("to_stderr", "no"),
+        ("to_logfile", "yes"),
+        ("logfile", LOG_FILE),
+        ("debug", "off"),
+    )
     return Section(
         "",
         (),
@@ -87,7 +96,8 @@ def behind(conf: Section, cmap: Mapping[str, str]) -> tuple[str, ...]:
     wanted = {f"totem.{key}": value for key, value in conf.first("totem").values}
     for number, node in enumerate(conf.first("nodelist").of("node")):
         wanted |= {f"nodelist.node.{number}.{key}": value for key, value in node.values}
-    wanted |= {f"quorum.{key}": value for key, value in conf.first("quorum").values}
+    for name in ("quorum", "logging"):
+        wanted |= {f"{name}.{key}": value for key, value in conf.first(name).values}
     differing = [key for key, value in wanted.items() if cmap.get(key) != value]
     surplus = [key for key in cmap if key.startswith("nodelist.node.") and key not in wanted]
     surplus += [key for key in ("quorum.two_node",) if cmap.get(key) == "1" and key not in wanted]
