@@ -49,3 +49,7 @@ bench: venv host ## measure beside the peers: make bench NAME=agents (root, Debi
 .PHONY: demo
 demo: venv host ## a cluster loses its active network node and keeps its routers
 	@scripts/demo $(BIN)
+
+.PHONY: recipe
+recipe: venv host ## the recipe of docs/recipe.md, every command of it typed in a lab
+	@scripts/recipe $(BIN)

@@ -43,8 +43,8 @@ METADATA_AGENT = (
     f"params {CONF} {METADATA_INI} {MONITOR}"
 )
 GROUP = "crm configure group res_group_l3_metadata res_neutron-l3-agent res_neutron-metadata-agent"
-COLOCATION = (
-    Step("node1", "crm configure show xml > conf.xml", "the configuration is in a file"),
+SHOW_XML = Step("node1", "crm configure show xml > conf.xml", "the configuration is in a file")
+LOAD_XML = (
     Step(
         "node1",
         'sed -i \'s,<constraints/>,<constraints></constraints>,; s,</constraints>,<rsc_colocation id="together" '
@@ -85,7 +85,7 @@ SET_UP = Chapter(
         Step(
             "node1",
             "corosync-keygen",
-            "made at once: nothing blocks for want of entropy",
+            "at once: nothing blocks for want of entropy",
             says=("/etc/corosync/authkey",),
         ),
         Step(
@@ -231,7 +231,8 @@ SAME_HOST_NAME = Chapter(
             all_of(neutron_knows("L3 agent", host="neutron-gateway"), routers_on()),
         ),
         Step("node1", METADATA_AGENT, "a metadata agent, anywhere"),
-        *COLOCATION,
+        SHOW_XML,
+        *LOAD_XML,
         Step("node1", "crm configure show", "kept together", vms_have_metadata, says=("colocation together",)),
         Step(
             "node1",
@@ -251,7 +252,8 @@ SAME_HOST_NAME = Chapter(
         Step("node1", "crm resource stop p_neutron-metadata-agent", "stopped"),
         Step("node1", "crm resource stop p_neutron-l3-agent", "no router anywhere; DHCP stays",
              all_of(no_router_anywhere, bystander_stays("node1"))),
-        Step("node1", "crm resource stop c_neutron-openvswitch-agent; crm_resource --wait", "stopped"),
+        Step("node1", "crm resource stop c_neutron-openvswitch-agent", "stopping"),
+        Step("node1", "crm_mon --one-shot", "stopped", lacks=("p_neutron",), within_s=60),
         Step(
             "node1",
             "crm configure delete p_neutron-l3-agent p_neutron-metadata-agent c_neutron-openvswitch-agent "
@@ -311,7 +313,7 @@ SAME_IDENTITY = Chapter(
         Step("node1", "crm node standby node2", "to start the group on node1 again"),
         Step(
             "node1",
-            "crm resource stop res_group_l3_metadata; crm_resource --wait",
+            "crm resource stop res_group_l3_metadata",
             "no router anywhere; DHCP stays",
             all_of(no_router_anywhere, bystander_stays("node1")),
         ),
@@ -323,6 +325,13 @@ SAME_IDENTITY = Chapter(
                 "as in the recipe, but only the agent has that host name",
             )
             for resource in IN_GROUP
+        ),
+        Step(
+            "node1",
+            "crm configure show",
+            "no agent is told a host any more",
+            says=("hostname=neutron-gateway",),
+            lacks=(" host=neutron-gateway",),
         ),
         Step(
             "node1",

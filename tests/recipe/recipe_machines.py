@@ -27,7 +27,8 @@ _NO_CLUSTER = f"""
 systemctl stop pacemaker corosync
 systemctl disable --quiet pacemaker corosync
 rm -rf /etc/hotspare /etc/corosync/authkey /usr/lib/ocf/lib/hotspare /usr/lib/ocf/resource.d/{{hotspare,openstack}}
-rm -rf /var/lib/corosync/* /var/lib/pacemaker/{{cib,pengine}}/* /var/log/corosync/* conf.xml .ssh/id_ed25519*
+rm -rf /var/lib/corosync/* /var/lib/pacemaker/{{cib,pengine}}/* /var/log/corosync/*
+rm -rf conf.xml .ssh/{{id_ed25519*,known_hosts}}
 sed -i '/ root@/d' .ssh/authorized_keys
 sed -i '/ node[12]$/d' /etc/hosts
 iptables -F INPUT

@@ -60,6 +60,10 @@ class Step:
         """The same, typed somewhere else."""
         return replace(self, where=where)
 
+    def typed_as(self, command: str) -> "Step":
+        """Another command to the same end."""
+        return replace(self, command=command)
+
     def is_answered_by(self, said: str) -> bool:
         return all(words in said for words in self.says) and not any(words in said for words in self.lacks)
 
