@@ -3,8 +3,10 @@ of its own; an outage where the agent's stop cleans the node, as the recipe's do
 """
 
 import json
+import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,8 +29,8 @@ LIMIT_S = 240
 NOTES = (
     (
         f"Crash: kill -9 in a lab of {ROUTERS} routers; their floating IPs are pinged from outside every "
-        f"{INTERVAL_S * 1000:.0f} ms. Back: from the kill until Pacemaker's start of the agent has ended; Pacemaker "
-        "looks every 10 s."
+        f"{INTERVAL_S * 1000:.0f} ms. Back: from the kill until the start of the agent has ended, and of those that "
+        "Pacemaker restarts after it; it looks every 10 s."
     ),
     (
         "Crash, the peer: the same agents in a group of their own, the L3 agent with dataplane=own, whose stop cleans "
@@ -36,13 +38,16 @@ NOTES = (
     ),
 )
 
-# On the carrier: kill the resource's agent, print the moment and that at which its start has ended.
+_STOPPED = '<meta_attributes id="own-meta"><nvpair id="own-role" name="target-role" value="Stopped"/></meta_attributes>'
+
+# On the carrier: kill the resource's agent, print the moment and that at which the last start has ended which follows.
 _CRASH = r"""
 began=$(date +%s.%N)
 kill -9 $(head -1 /run/hotspare/{resource}.pid)
 told() {{ journalctl -q -t hotspare-ocf -o short-unix --since "@$began"; }}
 until told | grep -q "event=start.finished resource={resource} "; do sleep 0.5; done
-echo $began $(told | grep "event=start.finished resource={resource} " | tail -1 | cut -d' ' -f1)
+crm_resource --wait --timeout 120s
+echo $began $(told | grep "event=start.finished" | tail -1 | cut -d' ' -f1)
 """
 
 
@@ -84,7 +89,7 @@ def _lab(name: str | None) -> Iterator[Lab]:
 
 
 def _crash(lab: Lab, node: str, resource: str) -> tuple[int, float]:
-    """Packets lost and seconds until the agent is back."""
+    """Packets lost and seconds until the agents are back."""
     with _pinging(lab) as lines:
         began, back = map(float, lab.ssh(node, _CRASH.format(resource=resource), timeout_s=LIMIT_S).split())
         _await_all(lab)
@@ -98,17 +103,19 @@ def _pinging(lab: Lab) -> Iterator[list[str]]:
     order = json.dumps({"targets": _floating_ips(lab), "interval_s": INTERVAL_S, "limit_s": LIMIT_S})
     argv = [HOTSPARE, "lab", "ssh", "ext", "--name", lab.name, "--", f"/usr/bin/python3 -IS - '{order}'"]
     lines: list[str] = []
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as probe:
+    with tempfile.TemporaryFile() as said, subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=said) as probe:
         assert probe.stdin
-        assert probe.stdout
         probe.stdin.write(script("ping.py"))
         probe.stdin.close()
-        while not lines or '"replies"' not in lines[-1]:
-            lines.append(probe.stdout.readline().decode())
-            assert lines[-1], "the probe ended before its first reply"
-        yield lines
-        probe.terminate()
-        lines += probe.stdout.read().decode().splitlines()
+        try:
+            answered = lambda: b'"replies"' in os.pread(said.fileno(), 1 << 20, 0)  # noqa: E731
+            eventually(answered, within_s=30, what="the probe is answered")
+            yield lines
+        finally:
+            probe.terminate()
+            probe.wait()
+        said.seek(0)
+        lines += said.read().decode().splitlines()
 
 
 def _lost(lines: list[str]) -> int:
@@ -117,7 +124,7 @@ def _lost(lines: list[str]) -> int:
     answered: set[tuple[int, int]] = set()
     targets = 0
     for line in lines:
-        if not line.endswith(("}", "}\n")):
+        if not line.endswith("}"):
             continue  # cut when the probe ended
         fact = json.loads(line)
         if fact["k"] == "hello":
@@ -136,21 +143,24 @@ def _own_data_plane(lab: Lab, node: str) -> Iterator[None]:
     group = lab.ssh(node, f"cibadmin --query --xpath \"//group[@id='{GATEWAY}-agents']\"")
     group = re.sub(rf'\bid="{GATEWAY}-', 'id="own-', group)
     group = group.replace('name="dataplane" value="gateway"', 'name="dataplane" value="own"')
+    # It is stopped until the constraint is there, which cannot be before the group.
+    group = group.replace("</group>", f"{_STOPPED}</group>")
     place = f'<rsc_location id="own-place" rsc="own-agents" node="{node}" score="INFINITY"/>'
-    role = f"crm_resource --resource {GATEWAY}-clone --meta --parameter-value Stopped --set-parameter target-role"
+    role = "crm_resource --meta {} target-role --resource {}"
+    stop, start = "--parameter-value Stopped --set-parameter", "--delete-parameter"
     try:
-        lab.ssh(node, f"{role} && crm_resource --wait", timeout_s=120)
+        lab.ssh(node, f"{role.format(stop, f'{GATEWAY}-clone')} && crm_resource --wait", timeout_s=120)
+        lab.ssh(node, f"cibadmin --create --scope resources --xml-text '{group}'")
         lab.ssh(node, f"cibadmin --create --scope constraints --xml-text '{place}'")
-        lab.ssh(node, f"cibadmin --create --scope resources --xml-text '{group}'", timeout_s=120)
+        lab.ssh(node, f"{role.format(start, 'own-agents')} && crm_resource --wait", timeout_s=LIMIT_S)
         _await_all(lab)
         yield
     finally:
-        stop = "crm_resource --resource own-agents --meta --set-parameter target-role --parameter-value Stopped"
-        lab.ssh(node, f"{stop} && crm_resource --wait", timeout_s=180)
+        lab.ssh(node, f"{role.format(stop, 'own-agents')} && crm_resource --wait || :", timeout_s=180)
         lab.ssh(
             node, f"cibadmin --delete --xml-text '{place}'; cibadmin --delete --xml-text '<group id=\"own-agents\"/>'"
         )
-        lab.ssh(node, f"crm_resource --resource {GATEWAY}-clone --meta --delete-parameter target-role")
+        lab.ssh(node, role.format(start, f"{GATEWAY}-clone"))
         _await_all(lab)
 
 

@@ -20,6 +20,7 @@ neutron/agent/metadata/driver_base.py, neutron/agent/l3/ha_router.py.
 """
 
 _WRAPPERS = frozenset({b"ip", b"sudo", b"neutron-rootwrap"})
+"""What an L3 agent that is not root starts its helpers through."""
 
 DEAD_VLAN = 4095
 """A port with this tag is parked: Open vSwitch drops what it sends and sends it nothing."""
@@ -75,18 +76,14 @@ def serves_a_router(command_line: bytes, program: bytes, routers: frozenset[str]
     Wherever it lives: the state-change monitor of a VRRP router lives in the node's own namespace. An editor that has
     the helper's log open is none.
     """
+    if program not in HELPERS and program not in _WRAPPERS:
+        return False
     words = command_line.split(b"\0")
     spaces = {word for word in words if is_router_namespace(word.decode(errors="replace"))}
-    if program in _WRAPPERS:
-        if any(
-            words[index - 2 : index] == [b"netns", b"exec"] and words[index] in spaces for index in range(len(words))
-        ):
-            return True
-        if not any(word.rpartition(b"/")[2] in HELPERS for word in words):
-            return False
-    elif program not in HELPERS:
-        return False
-    return bool(spaces) or any(router.encode() in command_line for router in routers)
+    if any(words[at - 2 : at] == [b"netns", b"exec"] for at, word in enumerate(words) if word in spaces):
+        return True
+    runs_helper = any(word.rpartition(b"/")[2] in HELPERS for word in words)
+    return runs_helper and (bool(spaces) or any(router.encode() in command_line for router in routers))
 
 
 class Port(NamedTuple):
