@@ -147,3 +147,6 @@ def test_what_does_not_stop_is_said_with_its_reason_and_not_taken_out(monkeypatc
     with pytest.raises(RefusedError, match=r"failover does not stop on .*: the kernel says no") as refused:
         stopping(lambda: replace(WORKING, resources=blocked, failures=(failure,)))
     assert "crm_resource --cleanup --resource failover" in refused.value.hint
+    unmanaged = tuple(replace(one, managed=one.id != "failover") for one in WORKING.resources)
+    with pytest.raises(RefusedError, match="it is unmanaged"):
+        stopping(lambda: replace(WORKING, resources=unmanaged))

@@ -20,7 +20,8 @@ def members_missing(members: tuple[str, ...], status: ClusterStatus) -> tuple[st
 
 def stuck(names: tuple[str, ...], status: ClusterStatus) -> tuple[str, ...]:
     """Which of these resources will not stop without a hand, one sentence each."""
-    reasons = {failure.resource: failure.reason or failure.exit_text for failure in status.failures}
+    reasons = {resource.id: "it is unmanaged" for resource in status.resources if not resource.managed}
+    reasons |= {failure.resource: failure.reason or failure.exit_text for failure in status.failures}
     return tuple(
         f"{resource.id} does not stop on {' and '.join(resource.nodes)}: {reasons.get(resource.id, 'no reason given')}"
         for resource in status.resources

@@ -144,6 +144,16 @@ def test_a_node_without_the_script_has_nothing_to_stop_unless_it_was_started_the
     assert node.processes("sleep 3001")
 
 
+def test_a_resource_that_was_deleted_is_stopped_though_nobody_tells_its_parameters(node: OcfNode) -> None:
+    put(node, "action=$2; [ \"$1\" = 'two words' ] || exit 9")
+    assert legacy(node, "start", arguments="'two words'").code == 0
+    assert legacy(node, "stop", script="").code == 0
+    assert not node.processes("sleep 3001")
+    assert legacy(node, "stop", script="").code == 0
+    refused = legacy(node, "start", script="")
+    assert (refused.code, refused.reason) == (6, "parameter script is required")
+
+
 def test_what_was_found_active_is_not_taken_for_stopped_once_its_script_is_gone(node: OcfNode) -> None:
     put(node)
     node.shell("/etc/ha.d/resource.d/natlog start >/dev/null 2>&1")

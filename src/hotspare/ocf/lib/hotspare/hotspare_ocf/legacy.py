@@ -160,12 +160,13 @@ def _command(call: Call) -> list[str]:
     Raises:
         OcfError: the parameters name no script, or it is not there, or cannot be executed.
     """
-    name, *arguments = call["script"].split(_SEPARATOR)
+    script_given, arguments_given = (call["script"], call["arguments"]) if call["script"] else _remembered(call)
+    name, *arguments = script_given.split(_SEPARATOR)
     if not name:
         raise OcfError(codes.ERR_CONFIGURED, "; ".join(call.problems) or "parameter script names no script")
     if "/" in name and not name.startswith("/"):
         raise OcfError(codes.ERR_CONFIGURED, f"parameter script is neither a name nor an absolute path: {name}")
-    arguments += _words(call["arguments"])
+    arguments += _words(arguments_given)
     candidates = [name] if name.startswith("/") else [f"{directory}/{name}" for directory in DIRECTORIES]
     path = next((path for path in candidates if os.path.isfile(path)), "")
     if not path:
@@ -192,9 +193,22 @@ def _is_known(call: Call) -> bool:
 
 
 def _remember(call: Call) -> None:
+    """Script and arguments are on record: Pacemaker may stop a deleted resource without telling its parameters."""
     os.makedirs(identity.RUN_DIR, mode=0o755, exist_ok=True)
-    with open(_record(call), "w", encoding="utf-8") as file:
-        file.write(call["script"] + "\n")
+    draft = _record(call) + ".new"
+    with open(draft, "w", encoding="utf-8") as file:
+        file.write(f"{call['script']}\n{call['arguments']}\n")
+    os.rename(draft, _record(call))
+
+
+def _remembered(call: Call) -> tuple[str, str]:
+    """Script and arguments as they were when it was started, or seen active, here; empty where it was not."""
+    try:
+        with open(_record(call), encoding="utf-8") as file:
+            script_given, arguments_given = file.read().splitlines()
+    except FileNotFoundError:
+        return "", ""
+    return script_given, arguments_given
 
 
 def _forget(call: Call) -> None:
