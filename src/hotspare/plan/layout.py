@@ -98,7 +98,7 @@ def _needs(spec: Spec, node: str) -> Iterator[Need]:
 def _resource_needs(name: str, resource: Resource) -> Iterator[Need]:
     """An agent or a script; a unit is asked for as a unit."""
     kind, *provider, type_ = resources.agent(resource).split(":")
-    script = f"put the script of {name} there (mode 0755), or take this node out of its places"
+    script = f"put the script of {name} there (mode 0755), or leave this node out of `on`"
     if resource.script_name.startswith("/"):
         yield Need(resource.script_name, script)
     elif resource.script_name:

@@ -43,7 +43,7 @@ def _units(spec: Spec, node: NodeFacts, known: set[str]) -> Iterator[Problem]:
                 node.name,
                 unit,
                 f"systemd does not know it (not installed, or masked), and {name} runs it; install what brings it, "
-                "or take this node out of its places",
+                "or leave this node out of `on`",
             )
         if has.enabled or (has.active and name not in known):
             yield Problem(
