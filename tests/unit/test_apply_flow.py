@@ -124,22 +124,29 @@ def test_all_is_well_only_after_it_was_so_for_a_moment() -> None:
     assert seen == [("the cluster has no quorum",)]
 
 
-def stopping(status: Callable[[], ClusterStatus]) -> None:
-    """The end of a plan that takes `failover` out, on a cluster that says this."""
+def stopping(status: Callable[[], ClusterStatus]) -> list[str]:
+    """The end of a plan that takes `failover` out, on a cluster that says this; what was waited for meanwhile."""
     stages = (Stage("configuration", (AwaitStopped("net1", ("failover",), 60),)),)
-    asyncio.run(flow.apply(JOB, WorldNodes(says=status), stages, flow.Watcher(), now=clock()))
+    waited: list[str] = []
+
+    class Watcher(flow.Watcher):
+        def waiting(self, missing: tuple[str, ...]) -> None:
+            waited.append(missing[0])
+
+    asyncio.run(flow.apply(JOB, WorldNodes(says=status), stages, Watcher(), now=clock(), poll_s=0))
+    return waited
 
 
-def test_what_is_taken_out_is_waited_for_until_it_runs_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flow, "POLL_S", 0.0)
+def test_what_is_taken_out_is_waited_for_until_it_runs_nowhere_and_nothing_is_under_way() -> None:
     without = replace(WORKING, resources=tuple(one for one in WORKING.resources if one.id != "failover"))
-    told = iter((WORKING, WORKING, without))
-    stopping(lambda: next(told))
+    moving = replace(without, resources=(replace(without.resources[0], pending="Starting"), *without.resources[1:]))
+    told = iter((WORKING, moving, without))
+    waited = stopping(lambda: next(told))
+    assert waited == ["failover: has to stop before it is taken out", "the cluster has something under way"]
     assert next(told, None) is None
 
 
-def test_what_does_not_stop_is_said_with_its_reason_and_not_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flow, "POLL_S", 0.0)
+def test_what_does_not_stop_is_said_with_its_reason_and_not_taken_out() -> None:
     with pytest.raises(TimedOutError, match="still running after 60 s: failover"):
         stopping(lambda: WORKING)
     blocked = tuple(replace(one, blocked=one.id == "failover") for one in WORKING.resources)

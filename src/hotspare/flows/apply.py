@@ -110,7 +110,13 @@ async def _look(nodes: Nodes, spec: Spec, name: str) -> NodeFacts | Problem:
 
 
 async def apply(
-    job: Job, nodes: Nodes, stages: tuple[Stage, ...], watcher: Watcher, *, now: Callable[[], float]
+    job: Job,
+    nodes: Nodes,
+    stages: tuple[Stage, ...],
+    watcher: Watcher,
+    *,
+    now: Callable[[], float],
+    poll_s: float = POLL_S,
 ) -> None:
     """The stages have been carried out; within one, nodes go in parallel.
 
@@ -123,7 +129,7 @@ async def apply(
         for step in stage.steps:
             by_node.setdefault(step.node, []).append(step)
         outcomes = await asyncio.gather(
-            *(_in_order(job, nodes, steps, watcher, now) for steps in by_node.values()), return_exceptions=True
+            *(_in_order(job, nodes, steps, watcher, now, poll_s) for steps in by_node.values()), return_exceptions=True
         )
         failures = [outcome for outcome in outcomes if outcome is not None]
         for failure in failures:
@@ -141,20 +147,22 @@ def _raise(failures: tuple[HotspareError, ...]) -> None:
     raise WorldError(problems, hint=next((failure.hint for failure in failures if failure.hint), ""))
 
 
-async def _in_order(job: Job, nodes: Nodes, steps: list[Step], watcher: Watcher, now: Callable[[], float]) -> None:
+async def _in_order(
+    job: Job, nodes: Nodes, steps: list[Step], watcher: Watcher, now: Callable[[], float], poll_s: float
+) -> None:
     for step in steps:
         begun_s = now()
         if isinstance(step, AwaitMembers):
-            await _await_members(job, nodes, step, watcher, now)
+            await _await_members(job, nodes, step, watcher, now, poll_s)
         elif isinstance(step, AwaitStopped):
-            await _await_stopped(job, nodes, step, watcher, now)
+            await _await_stopped(job, nodes, step, watcher, now, poll_s)
         else:
             await nodes.carry_out(step)
         watcher.carried(Carried(step, now() - begun_s))
 
 
 async def _await_members(
-    job: Job, nodes: Nodes, step: AwaitMembers, watcher: Watcher, now: Callable[[], float]
+    job: Job, nodes: Nodes, step: AwaitMembers, watcher: Watcher, now: Callable[[], float], poll_s: float
 ) -> None:
     until_s = now() + step.limit_s
     missing: tuple[str, ...] = ()
@@ -166,7 +174,7 @@ async def _await_members(
         if not missing:
             return
         watcher.waiting(missing)
-        await asyncio.sleep(POLL_S)
+        await asyncio.sleep(poll_s)
     raise TimedOutError(
         f"the nodes are not one cluster after {step.limit_s:.0f} s: {'; '.join(missing)}",
         hint="is UDP 5405 open between the nodes on every ring? see `journalctl -u corosync -u pacemaker` there",
@@ -174,7 +182,7 @@ async def _await_members(
 
 
 async def _await_stopped(
-    job: Job, nodes: Nodes, step: AwaitStopped, watcher: Watcher, now: Callable[[], float]
+    job: Job, nodes: Nodes, step: AwaitStopped, watcher: Watcher, now: Callable[[], float], poll_s: float
 ) -> None:
     until_s = now() + step.limit_s
     while True:
@@ -194,8 +202,9 @@ async def _await_stopped(
                 f"still running after {step.limit_s:.0f} s: {', '.join(running) or 'something is under way'}",
                 hint="nothing was taken out; see `crm_mon -1rf`, then apply again",
             )
-        watcher.waiting(tuple(f"{name}: has to stop before it is taken out" for name in running))
-        await asyncio.sleep(POLL_S)
+        missing = tuple(f"{name}: has to stop before it is taken out" for name in running)
+        watcher.waiting(missing or ("the cluster has something under way",))
+        await asyncio.sleep(poll_s)
 
 
 async def verify(
