@@ -78,8 +78,14 @@ SET_UP = Chapter(
         ),
         Step("node1", "ssh -o StrictHostKeyChecking=accept-new 172.16.1.123 true", "node1 gets into node2"),
         Step("node2", "ssh -o StrictHostKeyChecking=accept-new 172.16.1.122 true", "node2 gets into node1"),
-        Step("node1", "printf '172.16.1.122 node1\\n172.16.1.123 node2\\n' >> /etc/hosts", "crmsh finds the nodes"),
-        Step("node2", "printf '172.16.1.122 node1\\n172.16.1.123 node2\\n' >> /etc/hosts", "crmsh finds the nodes"),
+        *(
+            Step(
+                node,
+                r"printf '172.16.1.122 node1\n172.16.1.123 node2\n127.0.1.1 neutron-gateway\n' >> /etc/hosts",
+                "crmsh finds the nodes, and sudo the host name that is to come",
+            )
+            for node in MACHINES
+        ),
         Step("node1", "hostname neutron-gateway; hostname", "the host name of the gateway", says=("neutron-gateway",)),
         Step("node2", "hostname neutron-gateway; hostname", "the same host name", says=("neutron-gateway",)),
         Step(
@@ -250,8 +256,12 @@ SAME_HOST_NAME = Chapter(
         ),
         Step("node1", "crm node online node1", "node1 is back, and routers stay", routers_on("node2")),
         Step("node1", "crm resource stop p_neutron-metadata-agent", "stopped"),
-        Step("node1", "crm resource stop p_neutron-l3-agent", "no router anywhere; DHCP stays",
-             all_of(no_router_anywhere, bystander_stays("node1"))),
+        Step(
+            "node1",
+            "crm resource stop p_neutron-l3-agent",
+            "no router anywhere; DHCP stays",
+            all_of(no_router_anywhere, bystander_stays("node1")),
+        ),
         Step("node1", "crm resource stop c_neutron-openvswitch-agent", "stopping"),
         Step("node1", "crm_mon --one-shot", "stopped", lacks=("p_neutron",), within_s=60),
         Step(
@@ -269,7 +279,7 @@ SAME_HOST_NAME = Chapter(
             lacks=("Failed",),
         ),
     ),
-)  # fmt: skip
+)
 
 
 def agent(resource: str, kind: str, ini: str) -> Step:

@@ -14,7 +14,7 @@ DHCP = "qdhcp-11111111-2222-3333-4444-555555555555"
 TAP = "tap11111111-22"
 """A bystander, named as Neutron's DHCP agent names its own."""
 
-_LIMIT_S = 120
+_LIMIT_S = 180
 _LOST_MAX = 1  # a reply may still be on its way when the pinging ends
 _LOOK = (
     "ip netns list | grep -o '^qrouter-[^ ]*'; ovs-vsctl list-ports br-int | grep -E '^q[rg]-'; "
@@ -85,7 +85,7 @@ def bystander_stays(node: str) -> Effect:
 
 
 def agent_is_new(resource: str) -> Effect:
-    """The resource runs as another process than before."""
+    """The resource runs as another process than before, and Pacemaker has seen it start."""
 
     @contextmanager
     def effect(cluster: Cluster) -> Iterator[None]:
@@ -97,6 +97,9 @@ def agent_is_new(resource: str) -> Effect:
             within_s=_LIMIT_S,
             what=f"another process for {resource}",
         )
+        (node,) = _processes(cluster, resource).values()
+        started = f"crm_mon --one-shot | grep -w {resource} | grep -w Started"
+        eventually(lambda: _succeeds(cluster, node, started), within_s=_LIMIT_S, what=f"{resource} is started")
 
     return effect
 

@@ -30,7 +30,7 @@ rm -rf /etc/hotspare /etc/corosync/authkey /usr/lib/ocf/lib/hotspare /usr/lib/oc
 rm -rf /var/lib/corosync/* /var/lib/pacemaker/{{cib,pengine}}/* /var/log/corosync/*
 rm -rf conf.xml .ssh/{{id_ed25519*,known_hosts}}
 sed -i '/ root@/d' .ssh/authorized_keys
-sed -i '/ node[12]$/d' /etc/hosts
+sed -Ei '/ (node[12]|neutron-gateway)$/d' /etc/hosts
 iptables -F INPUT
 hostname "$(cat /etc/hostname)"
 ovs-vsctl --if-exists del-port br-int {TAP}
@@ -48,7 +48,7 @@ def without_cluster(lab: Lab) -> None:
     """No node has anything of a cluster, whoever made it; corosync.conf is the example of Debian's package."""
     example = (image_of(lab.layout) / "etc/corosync/corosync.conf").read_text()
     for node in NODES:
-        # All at once else: a node that stops first hands its routers to the next.
+        # Else a node that stops first hands its routers to the next.
         lab.ssh(node, "! systemctl --quiet is-active pacemaker || crm configure property stop-all-resources=true")
     for node in NODES:
         lab.ssh(node, f"set -e; {_NO_CLUSTER}", timeout_s=180)

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from hotspare.lab import namespace
-from lab_parts import Lab, eventually, run
+from lab_parts import Lab, run
 
 DESK = "desk"
 """The operator's own machine. Commands there are typed in the directory of the lab's files."""
@@ -102,18 +102,11 @@ def _take(cluster: Cluster, step: Step) -> None:
 
 
 def _typed(cluster: Cluster, step: Step) -> str:
+    until = time.monotonic() + step.within_s
     said = cluster.on(step.where, step.command, expect=step.code)
-
-    def answered() -> bool:
-        nonlocal said
-        if not step.is_answered_by(said) and step.within_s:
-            said = cluster.on(step.where, step.command, expect=step.code)
-        return step.is_answered_by(said)
-
-    if not step.within_s:
-        assert answered(), f"{step.command}: not {step.says} without {step.lacks}:\n{said}"
-    else:
-        eventually(answered, within_s=step.within_s, what=f"{step.command} says {step.says} without {step.lacks}")
+    while not step.is_answered_by(said):
+        assert time.monotonic() < until, f"{step.command}: not {step.says} without {step.lacks}, but\n{said}"
+        said = cluster.on(step.where, step.command, expect=step.code)
     return said
 
 
