@@ -79,11 +79,11 @@ def up_killed_when(reached: Callable[[], bool]) -> None:
         [HOTSPARE, "lab", "up", "--bare", "--name", NAME], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     pause = threading.Event()
-    while not reached() and upping.poll() is None:
+    while not (seen := reached()) and upping.poll() is None:
         pause.wait(0.002)
-    assert reached()
-    upping.send_signal(signal.SIGKILL)
+    upping.kill()
     upping.wait()
+    assert seen
 
 
 @pytest.mark.usefixtures("clean")
