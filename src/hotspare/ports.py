@@ -1,6 +1,6 @@
 """What flows need from the outside, as Protocols; `adapters/` fulfil them and `wiring/` joins the two."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,6 +10,7 @@ from hotspare.model.cluster import ClusterStatus
 from hotspare.model.drill import NodeState, Place, Router
 from hotspare.model.event import Event
 from hotspare.model.observed import NodeFacts, Query
+from hotspare.model.routing import Leasing, MoveRecord, RouterPort, Routing
 from hotspare.model.status import AgentReport
 from hotspare.model.step import Step
 
@@ -90,6 +91,69 @@ class Neutron(Protocol):
 
     async def agents(self, gateway: str) -> tuple[AgentReport, ...]:
         """What Neutron thinks of the agents whose host is `gateway`."""
+        ...
+
+
+class Scheduling(Protocol):
+    """Which agent serves which router and network, through Neutron's API. One call each; nothing is tried again here.
+
+    Raises (all of them): NotReachableError, TimedOutError (it may have had its effect) or RefusedError (`code` is the
+    HTTP status).
+    """
+
+    async def routing(self) -> Routing:
+        """All L3 agents and routers, and who is bound to whom."""
+        ...
+
+    async def agents_of(self, router: str) -> tuple[str, ...]:
+        """The L3 agents that the router is bound to, by id."""
+        ...
+
+    async def bind(self, router: str, agent: str) -> None:
+        """Ask for the router to be bound to the agent. That there is no error is no proof: see `agents_of`.
+
+        RefusedError 409: it is bound elsewhere, or this agent may not have it.
+        """
+        ...
+
+    async def unbind(self, router: str, agent: str) -> None:
+        """The router is not bound to the agent, whether it was or not."""
+        ...
+
+    async def ports(self, routers: Collection[str]) -> tuple[RouterPort, ...]:
+        """Interface and gateway ports of these routers."""
+        ...
+
+    async def leasing(self) -> Leasing:
+        """All DHCP agents and networks, and who serves what."""
+        ...
+
+    async def agents_of_network(self, network: str) -> tuple[str, ...]:
+        """The DHCP agents that serve the network, by id."""
+        ...
+
+    async def bind_network(self, network: str, agent: str) -> None:
+        """The DHCP agent serves the network, also where it did before."""
+        ...
+
+    async def unbind_network(self, network: str, agent: str) -> None:
+        """The DHCP agent does not serve the network, whether it did or not."""
+        ...
+
+
+class Journal(Protocol):
+    """What was done with which router, kept on disk."""
+
+    async def note(self, record: MoveRecord) -> None:
+        """The record survives a crash of the machine from here on.
+
+        Raises:
+            RefusedError: it cannot be written.
+        """
+        ...
+
+    def records(self) -> Iterable[MoveRecord]:
+        """All that is kept, oldest first."""
         ...
 
 
