@@ -1,5 +1,6 @@
 """Pacemaker's status as XML to a `ClusterStatus`. Source: `crm_mon --output-as=xml`, crm_mon.rng (api-result)."""
 
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 from xml.etree import ElementTree as ET
@@ -10,6 +11,7 @@ from hotspare.model.cluster import (
     FailedAction,
     Fenced,
     FenceEvent,
+    LastAction,
     NodeState,
     Resource,
     Role,
@@ -20,6 +22,8 @@ CRM_MON = ("crm_mon", "--one-shot", "--output-as=xml", "--inactive", "--failcoun
 """The command whose output this module reads. Exit 0; 102 where Pacemaker does not run on the node."""
 
 INFINITY = 1_000_000
+_UNDER_WAY = 193
+"""Exit code that stands for a result that is still to come. Source: Pacemaker 2.1, PCMK_OCF_UNKNOWN."""
 _OLD_ROLES = {"Master": Role.PROMOTED, "Slave": Role.UNPROMOTED}
 _DEGRADED = frozenset({190, 191})
 """Exit codes of a monitor that found its resource at work, but troubled. Source: OCF 1.1, OCF_DEGRADED and
@@ -52,7 +56,7 @@ def read(text: str) -> ClusterStatus:
         maintenance=options is not None and _true(options, "maintenance-mode"),
         no_quorum_policy=_text(options, "no-quorum-policy"),
         last_change=_text(change, "time"),
-        nodes=tuple(_node(found) for found in root.iterfind("nodes/node")),
+        nodes=tuple(_nodes(root)),
         resources=tuple(found for top in root.iterfind("resources") for found in _resources(top)),
         failures=tuple(action for action, _ in told if action.exit_code not in _DEGRADED),
         degraded=tuple(
@@ -63,6 +67,7 @@ def read(text: str) -> ClusterStatus:
         fail_counts=tuple(_fail_counts(root)),
         fencings=tuple(_fencing(found) for found in root.iterfind("fence_history/fence_event")),
         bans=tuple((_text(ban, "id"), _text(ban, "resource"), _text(ban, "node")) for ban in root.iterfind("bans/ban")),
+        last_actions=tuple(_last_actions(root)),
     )
 
 
@@ -94,7 +99,16 @@ def _role(text: str | None) -> Role | None:
         return Role.UNKNOWN
 
 
-def _node(found: ET.Element) -> NodeState:
+def _nodes(root: ET.Element) -> Iterator[NodeState]:
+    attributes = {
+        _text(node, "name"): {_text(one, "name"): _text(one, "value") for one in node.iterfind("attribute")}
+        for node in root.iterfind("node_attributes/node")
+    }
+    for found in root.iterfind("nodes/node"):
+        yield _node(found, attributes.get(_text(found, "name"), {}))
+
+
+def _node(found: ET.Element, attributes: dict[str, str]) -> NodeState:
     return NodeState(
         name=_text(found, "name"),
         id=_text(found, "id"),
@@ -106,6 +120,7 @@ def _node(found: ET.Element) -> NodeState:
         shutdown=_true(found, "shutdown"),
         is_dc=_true(found, "is_dc"),
         resources_running=int(found.get("resources_running", "0")),
+        attributes=attributes,
     )
 
 
@@ -184,6 +199,30 @@ def _well_again(root: ET.Element) -> Iterator[tuple[str, str, str]]:
             for call, (_, is_degraded) in last.items():
                 if not is_degraded:
                     yield _text(node, "name"), _text(history, "id").partition(":")[0], call
+
+
+def _last_actions(root: ET.Element) -> Iterator[LastAction]:
+    for node in root.iterfind("node_history/node"):
+        for history in node.iterfind("resource_history"):
+            operations = sorted(history.iterfind("operation_history"), key=_age)
+            if operations:
+                last = operations[-1]
+                code = int(last.get("rc", "1"))
+                yield LastAction(
+                    resource=_text(history, "id").partition(":")[0],
+                    node=_text(node, "name"),
+                    task=_text(last, "task"),
+                    exit_code=None if code == _UNDER_WAY else code,
+                )
+
+
+def _age(operation: ET.Element) -> tuple[int, float]:
+    """Sorts a node's operations as they were begun: by number, and those of one number by their result's time.
+
+    One that is under way has no number yet and comes last.
+    """
+    call = int(operation.get("call", "0"))
+    return (call if call >= 0 else sys.maxsize, _changed_s(operation))
 
 
 def _changed_s(operation: ET.Element) -> float:
