@@ -161,6 +161,38 @@ class Leasing:
     """Network → agents."""
 
 
+class LeaseChange(StrEnum):
+    """What is done with a network and a DHCP agent."""
+
+    ADD = "add"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseStep:
+    """One network given to, or taken from, one DHCP agent."""
+
+    change: LeaseChange
+    network: str
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """A network that gets fewer DHCP agents than it shall have, and why."""
+
+    network: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeasePlan:
+    """What is to be done, in this order, and what cannot be."""
+
+    steps: tuple[LeaseStep, ...] = ()
+    unserved: tuple[Unserved, ...] = ()
+
+
 class Stage(StrEnum):
     """How far a move got. Each is on disk before the next call is made."""
 
