@@ -110,7 +110,10 @@ class Scheduling(Protocol):
         ...
 
     async def agents_of(self, router: str) -> tuple[str, ...]:
-        """The L3 agents that the router is bound to, by id; none for a router that does not exist."""
+        """The L3 agents that the router is bound to, by id.
+
+        RefusedError 404: no such router.
+        """
         ...
 
     async def bind(self, router: str, agent: str) -> None:

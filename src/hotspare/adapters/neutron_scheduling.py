@@ -5,22 +5,15 @@ in the lab by tests/contract/test_neutron_scheduling.py:
 
 - There is no bulk call, and `agents/ID/l3-routers` and `…/dhcp-networks` know neither `fields` nor pages.
 - An agent that may not have the router is a 404 `InvalidL3Agent`, as if it did not exist; one of the wrong mode a 409.
+- A bind where the agent has the router already is a 201, and the agent is told nothing.
 - A router that nobody has may be taken by any agent that asks for its routers, so a 409 may name a third one.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from hotspare.adapters.neutron_session import (
-    IN_FLIGHT_MAX,
-    NeutronSession,
-    Observed,
-    Row,
-    together,
-    unobserved,
-)
+from hotspare.adapters.neutron_session import Row, together
 from hotspare.codec import neutron_json as read
 from hotspare.model.routing import Leasing, RouterPort, Routing
 
@@ -43,24 +36,30 @@ NOT_LEASED = ("NetworkNotHostedByDhcpAgent",)
 Reading = Callable[[], Awaitable[tuple[Row, ...]]]
 
 
-class NeutronScheduling:
-    """Fulfils `ports.Scheduling` for one cloud of clouds.yaml; it opens at the first call and is kept.
+class Session(Protocol):
+    """What is needed of `NeutronSession`."""
 
-    `observed` is told of every HTTP call: readings by the last word of their path, changes as `bind`, `unbind`,
-    `bind_network` and `unbind_network`.
+    async def rows(self, path: str, params: Mapping[str, Any] | None = None, *, key: str = "") -> tuple[Row, ...]: ...
+
+    async def post(
+        self, kind: str, path: str, body: Mapping[str, Any], *, limit_s: float, done: Collection[str] = ()
+    ) -> None: ...
+
+    async def delete(self, kind: str, path: str, *, limit_s: float, done: Collection[str] = ()) -> None: ...
+
+
+class NeutronScheduling:
+    """Fulfils `ports.Scheduling` over a `NeutronSession`.
+
+    Its `observed` is told of readings by the last word of their path (`routers`, `l3-agents`), and of changes as
+    `bind`, `unbind`, `bind_network` and `unbind_network`.
 
     Raises (all calls): NotReachableError, TimedOutError, RefusedError.
     """
 
-    def __init__(
-        self,
-        cloud: str,
-        *,
-        clouds_file: Path | None = None,
-        in_flight_max: int = IN_FLIGHT_MAX,
-        observed: Observed = unobserved,
-    ) -> None:
-        self._session = NeutronSession(cloud, clouds_file=clouds_file, in_flight_max=in_flight_max, observed=observed)
+    def __init__(self, session: Session, *, bind_limit_s: float = BIND_LIMIT_S) -> None:
+        self._session = session
+        self._bind_limit_s = bind_limit_s
 
     async def routing(self) -> Routing:
         """All L3 agents and routers, and who is bound to whom.
@@ -82,7 +81,10 @@ class NeutronScheduling:
         return Routing(agents, known, read.by_what_is_bound(known, dict(zip(agents, map(_ids, bound), strict=True))))
 
     async def agents_of(self, router: str) -> tuple[str, ...]:
-        """The L3 agents that the router is bound to, by id; none for a router that does not exist."""
+        """The L3 agents that the router is bound to, by id.
+
+        RefusedError 404: there is no such router.
+        """
         return _ids(await self._session.rows(f"routers/{router}/l3-agents", key="agents"))
 
     async def bind(self, router: str, agent: str) -> None:
@@ -91,7 +93,9 @@ class NeutronScheduling:
         RefusedError 409: it is bound elsewhere, or this agent's mode does not fit. 404: there is no such router or
         agent, or this agent may not have it. 500: it may be bound, but the agent did not hear of it.
         """
-        await self._session.post("bind", f"agents/{agent}/l3-routers", {"router_id": router}, limit_s=BIND_LIMIT_S)
+        await self._session.post(
+            "bind", f"agents/{agent}/l3-routers", {"router_id": router}, limit_s=self._bind_limit_s
+        )
 
     async def unbind(self, router: str, agent: str) -> None:
         """The router is not bound to the agent, whether it was or not, and whether there is such a router or not.
@@ -141,7 +145,7 @@ class NeutronScheduling:
             "bind_network",
             f"agents/{agent}/dhcp-networks",
             {"network_id": network},
-            limit_s=BIND_LIMIT_S,
+            limit_s=self._bind_limit_s,
             done=LEASED_BEFORE,
         )
 

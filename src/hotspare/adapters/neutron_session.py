@@ -82,11 +82,13 @@ class NeutronSession:
         *,
         clouds_file: Path | None = None,
         in_flight_max: int = IN_FLIGHT_MAX,
+        read_limit_s: float = READ_LIMIT_S,
         observed: Observed = unobserved,
     ) -> None:
         self.cloud = cloud
         self._clouds_file = clouds_file
         self._in_flight_max = in_flight_max
+        self._read_limit_s = read_limit_s
         self._observed = observed
         self._threads = DaemonThreads("neutron", threads_max=in_flight_max)
         self._opening = threading.Lock()
@@ -103,7 +105,7 @@ class NeutronSession:
         found: list[Row] = []
         query: dict[str, Any] = {**(params or {}), "limit": PAGE_ROWS}
         for _page in range(PAGES_MAX):
-            body = await self._call(kind, "GET", path, limit_s=READ_LIMIT_S, params=query)
+            body = await self._call(kind, "GET", path, limit_s=self._read_limit_s, params=query)
             if not isinstance(body, dict) or key not in body:
                 raise RefusedError(
                     f"{self._where}: what answers at /{path} is not Neutron",
