@@ -152,6 +152,18 @@ class Scheduling(Protocol):
         ...
 
 
+class Pacemaker(Protocol):
+    """The cluster as this node sees it."""
+
+    async def status(self) -> ClusterStatus:
+        """The cluster's status.
+
+        Raises:
+            NotReachableError, TimedOutError, RefusedError: Pacemaker does not run here, or does not answer.
+        """
+        ...
+
+
 class Journal(Protocol):
     """What was done with which router, kept on disk."""
 

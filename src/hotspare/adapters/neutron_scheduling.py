@@ -28,6 +28,8 @@ IDS_A_CALL = 50
 """36 characters and `&device_id=` each: an address of 2.4 kB, within the 4 kB that uWSGI takes by default with the
 headers (`buffer-size`)."""
 
+OWNERS = (*read.INTERFACES, read.GATEWAY)
+
 NOT_BOUND = ("RouterNotHostedByL3Agent", "RouterNotFound")
 """Neutron up to Kilo checked whether the router was there; a router that is deleted is bound to nobody."""
 LEASED_BEFORE = ("NetworkHostedByDHCPAgent",)
@@ -69,15 +71,15 @@ class NeutronScheduling:
         """
         rows = self._reading
         agents = read.l3_agents(await rows("agents", {"fields": read.AGENT_FIELDS})())
-        routers, interfaces, networks, floating_ips, *bound = await together(
+        routers, ports, networks, floating_ips, *bound = await together(
             rows("routers", {"fields": read.ROUTER_FIELDS}),
-            rows("ports", {"device_owner": read.INTERFACES, "fields": read.INTERFACE_FIELDS}),
+            rows("ports", {"device_owner": OWNERS, "fields": read.ROUTER_PORT_FIELDS}),
             rows("networks", {"fields": read.NETWORK_FIELDS}),
             rows("floatingips", {"fields": read.FLOATING_IP_FIELDS}),
             *(rows(f"agents/{agent}/l3-routers", key="routers") for agent in agents),
             at_once_max=READS_AT_ONCE_MAX,
         )
-        known = read.routers(routers, interfaces=interfaces, networks=networks, floating_ips=floating_ips)
+        known = read.routers(routers, ports=ports, networks=networks, floating_ips=floating_ips)
         return Routing(agents, known, read.by_what_is_bound(known, dict(zip(agents, map(_ids, bound), strict=True))))
 
     async def agents_of(self, router: str) -> tuple[str, ...]:
@@ -108,11 +110,10 @@ class NeutronScheduling:
 
     async def ports(self, routers: Collection[str]) -> tuple[RouterPort, ...]:
         """Interface and gateway ports of these routers."""
-        owners = [*read.INTERFACES, read.GATEWAY]
         calls = (
             self._reading(
                 "ports",
-                {"device_id": ids, "device_owner": owners, "fields": read.PORT_FIELDS},
+                {"device_id": ids, "device_owner": OWNERS, "fields": read.PORT_FIELDS},
             )
             for ids in _chunks(sorted(routers))
         )

@@ -24,6 +24,9 @@ INTERFACES = (
 )
 """Owners of the ports of legacy, VRRP and distributed routers on tenant networks. Source: neutron_lib.constants."""
 
+ACTIVE = "ACTIVE"
+"""A port's status when its switch's agent has wired it. Source: neutron_lib.constants, PORT_STATUS_ACTIVE."""
+
 APART = "hotspare-apart="
 """A router's tag `hotspare-apart=GROUP` keeps it away from the others of the group."""
 
@@ -42,7 +45,7 @@ ROUTER_FIELDS = (
     "external_gateway_info",
     "tags",
 )
-INTERFACE_FIELDS = ("id", "device_id", "network_id")
+ROUTER_PORT_FIELDS = ("id", "device_id", "device_owner", "network_id", "status", "binding:host_id")
 PORT_FIELDS = ("id", "device_id", "status", "binding:host_id", "binding:vif_type")
 NETWORK_FIELDS = (
     "id",
@@ -101,19 +104,28 @@ def dhcp_agents(rows: Iterable[Row]) -> dict[str, DhcpAgent]:
 
 
 def routers(
-    rows: Iterable[Row], *, interfaces: Iterable[Row], networks: Iterable[Row], floating_ips: Iterable[Row]
+    rows: Iterable[Row], *, ports: Iterable[Row], networks: Iterable[Row], floating_ips: Iterable[Row]
 ) -> dict[str, RouterFacts]:
-    """The routers by id, with what their interfaces and gateways ask of an agent.
+    """The routers by id, with what their interfaces and gateways ask of an agent, and who has wired them.
 
     Raises:
         RefusedError: Neutron does not tell how networks are wired.
     """
     wires = {row["id"]: _wires(row) for row in networks}
     attached: dict[str, list[str]] = {}
-    for row in interfaces:
-        attached.setdefault(row["device_id"], []).append(row["network_id"])
+    wired_on: dict[str, set[str]] = {}
+    for row in ports:
+        if row["device_owner"] in INTERFACES:
+            attached.setdefault(row["device_id"], []).append(row["network_id"])
+        if row["status"] == ACTIVE:
+            wired_on.setdefault(row["device_id"], set()).add(_of_admin(row, "binding:host_id") or "")
     addresses = Counter(row["router_id"] for row in floating_ips)
-    return {row["id"]: _router(row, attached.get(row["id"], []), wires, addresses[row["id"]]) for row in rows}
+    return {
+        row["id"]: _router(
+            row, attached.get(row["id"], []), wires, addresses[row["id"]], frozenset(wired_on.get(row["id"], ()))
+        )
+        for row in rows
+    }
 
 
 def ports(rows: Iterable[Row]) -> tuple[RouterPort, ...]:
@@ -127,7 +139,7 @@ def ports(rows: Iterable[Row]) -> tuple[RouterPort, ...]:
             id=row["id"],
             router=row["device_id"],
             host=_of_admin(row, "binding:host_id") or "",
-            active=row["status"] == "ACTIVE",
+            active=row["status"] == ACTIVE,
             failed=_of_admin(row, "binding:vif_type") == "binding_failed",
         )
         for row in rows
@@ -155,7 +167,9 @@ def by_what_is_bound(known: Iterable[str], bound: Mapping[str, Iterable[str]]) -
     return {thing: tuple(sorted(having)) for thing, having in agents.items()}
 
 
-def _router(row: Row, attached: list[str], wires: Mapping[str, Wires], floating_ips: int) -> RouterFacts:
+def _router(
+    row: Row, attached: list[str], wires: Mapping[str, Wires], floating_ips: int, wired_on: frozenset[str]
+) -> RouterFacts:
     outside = (row["external_gateway_info"] or {}).get("network_id")
     needed = [wires[network] for network in {*attached, outside or ""} if network in wires]
     return RouterFacts(
@@ -170,6 +184,7 @@ def _router(row: Row, attached: list[str], wires: Mapping[str, Wires], floating_
         gateway=outside is not None,
         interfaces=len(attached),
         floating_ips=floating_ips,
+        wired_on=wired_on,
         apart=frozenset(tag.removeprefix(APART) for tag in row.get("tags") or () if tag.startswith(APART)),
     )
 

@@ -1,7 +1,7 @@
 """What a running cluster says of itself: the values that `codec/crm_mon_xml.py` reads out of Pacemaker's status."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -40,6 +40,7 @@ class NodeState:
     shutdown: bool
     is_dc: bool
     resources_running: int
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,8 @@ class RouterFacts:
     gateway: bool = False
     interfaces: int = 0
     floating_ips: int = 0
+    wired_on: frozenset[str] = frozenset()
+    """Hosts whose Open vSwitch agent has wired a port of it, as far as Neutron has heard (status ACTIVE)."""
     apart: frozenset[str] = frozenset()
     """Groups (tags `hotspare-apart=GROUP`): two routers of a group are rather not on one agent."""
 

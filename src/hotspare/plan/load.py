@@ -47,6 +47,10 @@ class Loads:
         """What the agent carries, in thousandths of a part."""
         return self._of[agent].parts
 
+    def routers(self, agent: str) -> int:
+        """How many routers the agent carries."""
+        return self._of[agent].routers
+
     def least(self, among: Collection[str], without: Collection[str] = ()) -> str | None:
         """Of the agents in `among` but not in `without` the one that carries least; None where that is nobody."""
         for load in self._ordered:
@@ -92,6 +96,13 @@ class Groups:
         """The agent has that many more of each of these groups."""
         for group in apart:
             self._agents[group][agent] += count
+
+
+def burdens(routing: Routing, weights: Weights) -> dict[str, tuple[int, float]]:
+    """Agent → how many routers it has by Neutron's bindings, and what they weigh."""
+    costs = {router: cost(facts, weights) for router, facts in routing.routers.items()}
+    loads = bound_loads(routing.agents.values(), routing, costs)
+    return {agent: (loads.routers(agent), loads.parts(agent) / PARTS) for agent in routing.agents}
 
 
 def bound_loads(agents: Iterable[Placed], routing: Routing, costs: Mapping[str, int]) -> Loads:
