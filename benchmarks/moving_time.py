@@ -16,16 +16,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from figures import Figure
-from pool import POOL, RESCHEDULER, Cluster
-from standin.server import Standin
-from standin.world import L3, cloud
-
 from hotspare.adapters.moves_journal import MovesJournal
 from hotspare.adapters.neutron_scheduling import NeutronScheduling
 from hotspare.adapters.neutron_session import NeutronSession
 from hotspare.flows.reschedule.daemon import Rescheduler
 from hotspare.model.rescheduling import Settings
 from hotspare.model.routing import Weights
+from pool import POOL, RESCHEDULER, Cluster
+from standin.server import Standin
+from standin.world import L3, cloud
 
 HOSTS = 11
 DEAD = "net1"
@@ -187,8 +186,8 @@ async def _ours(there: Neutron, _routers: int) -> Run:
             tell=lambda _what, _facts: None,
         )  # fmt: skip
         running = asyncio.create_task(rescheduler.run())
-        while rescheduler.report(routers=False).doing != "watching":
-            await asyncio.sleep(0.1)
+        async with rescheduler.changed:
+            await rescheduler.changed.wait_for(lambda: rescheduler.report(routers=False).doing == "watching")
         before_mb, calls, changes = _memory_mb(), there.ask("calls"), there.ask("changes")
         there.ask("die")
         began_s = time.monotonic()
