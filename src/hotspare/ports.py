@@ -97,27 +97,38 @@ class Neutron(Protocol):
 class Scheduling(Protocol):
     """Which agent serves which router and network, through Neutron's API. One call each; nothing is tried again here.
 
-    Raises (all of them): NotReachableError, TimedOutError (it may have had its effect) or RefusedError (`code` is the
-    HTTP status).
+    Raises (all of them): NotReachableError (nothing was asked of Neutron), TimedOutError (it may have had its effect,
+    or have it yet: Neutron's own queues hold what we gave up) or RefusedError (`code` is the HTTP status; of 500 and
+    above it may have had its effect as well).
     """
 
     async def routing(self) -> Routing:
-        """All L3 agents and routers, and who is bound to whom."""
+        """All L3 agents and routers, and who is bound to whom.
+
+        Not one moment: a router that moves meanwhile may be seen with no agent or with two.
+        """
         ...
 
     async def agents_of(self, router: str) -> tuple[str, ...]:
-        """The L3 agents that the router is bound to, by id."""
+        """The L3 agents that the router is bound to, by id.
+
+        RefusedError 404: no such router.
+        """
         ...
 
     async def bind(self, router: str, agent: str) -> None:
         """Ask for the router to be bound to the agent. That there is no error is no proof: see `agents_of`.
 
-        RefusedError 409: it is bound elsewhere, or this agent may not have it.
+        RefusedError 409: it is bound elsewhere, or the agent's mode does not fit. 404: no such router or agent, or this
+        agent may not have it.
         """
         ...
 
     async def unbind(self, router: str, agent: str) -> None:
-        """The router is not bound to the agent, whether it was or not."""
+        """The router is not bound to the agent, whether it was or not, and whether there is such a router or not.
+
+        RefusedError 404: no such agent.
+        """
         ...
 
     async def ports(self, routers: Collection[str]) -> tuple[RouterPort, ...]:
@@ -138,6 +149,18 @@ class Scheduling(Protocol):
 
     async def unbind_network(self, network: str, agent: str) -> None:
         """The DHCP agent does not serve the network, whether it did or not."""
+        ...
+
+
+class Pacemaker(Protocol):
+    """The cluster as this node sees it."""
+
+    async def status(self) -> ClusterStatus:
+        """The cluster's status.
+
+        Raises:
+            NotReachableError, TimedOutError, RefusedError: Pacemaker does not run here, or does not answer.
+        """
         ...
 
 

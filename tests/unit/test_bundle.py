@@ -12,20 +12,9 @@ PACKAGE = Path(hotspare.__file__).parent
 ON_A_NODE = frozenset({"hotspare", "openstack", "keystoneauth1"})
 """What a node with Neutron's agents has besides the standard library."""
 
-FOR_NODES = (
-    *bundle.DAEMONS,
-    "hotspare.adapters.neutron",
-    "hotspare.adapters.process",
-    "hotspare.codec.crm_mon_xml",
-    "hotspare.model.routing",
-    "hotspare.plan.standing",
-    "hotspare.ports",
-)
-"""The daemons, and what they are made of."""
-
 
 def test_what_runs_on_nodes_needs_only_what_is_there() -> None:
-    found = bundle.closure(PACKAGE, FOR_NODES)
+    found = bundle.closure(PACKAGE, bundle.DAEMONS)
     foreign = {
         f"{module} imports {name}"
         for module, path in found.items()

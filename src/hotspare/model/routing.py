@@ -64,6 +64,8 @@ class RouterFacts:
     gateway: bool = False
     interfaces: int = 0
     floating_ips: int = 0
+    wired_on: frozenset[str] = frozenset()
+    """Hosts whose Open vSwitch agent has wired a port of it, as far as Neutron has heard (status ACTIVE)."""
     apart: frozenset[str] = frozenset()
     """Groups (tags `hotspare-apart=GROUP`): two routers of a group are rather not on one agent."""
 
@@ -159,6 +161,38 @@ class Leasing:
     networks: Mapping[str, DhcpNetwork]
     bindings: Mapping[str, tuple[str, ...]]
     """Network → agents."""
+
+
+class LeaseChange(StrEnum):
+    """What is done with a network and a DHCP agent."""
+
+    ADD = "add"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseStep:
+    """One network given to, or taken from, one DHCP agent."""
+
+    change: LeaseChange
+    network: str
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """A network that gets fewer DHCP agents than it shall have, and why."""
+
+    network: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeasePlan:
+    """What is to be done, in this order, and what cannot be."""
+
+    steps: tuple[LeaseStep, ...] = ()
+    unserved: tuple[Unserved, ...] = ()
 
 
 class Stage(StrEnum):

@@ -1,86 +1,54 @@
-"""What the cluster says of the places of a pool's agents: may they get routers, may theirs be served elsewhere?"""
+"""What the cluster says of an agent, as plans ask it: of an agent that it says nothing of, a plan touches nothing."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from typing import Protocol, TypeVar
 
-from hotspare.model.cluster import ClusterStatus, NodeState, Resource, Role
 from hotspare.model.routing import Standing
-from hotspare.plan.names import agents_of, local
-
-_NEEDED = ("ovs", "l3")
-"""What wires ports and what builds routers; without the metadata agent they forward."""
-
-DRAIN = "hotspare-drain"
-"""The permanent node attribute that marks a node whose routers are to go elsewhere."""
-
-_TRUE = frozenset({"true", "yes", "on", "y", "1"})
-"""What Pacemaker takes for true, in any case. Source: crm_is_true."""
-
-_SUCCESS, _NOT_RUNNING = 0, 7
-"""Source: OCF Resource Agent API 1.1, "Return codes"."""
 
 
-def draining(status: ClusterStatus) -> frozenset[str]:
-    """The nodes that are marked as leaving."""
-    return frozenset(node.name for node in status.nodes if node.attributes.get(DRAIN, "").lower() in _TRUE)
+class Placed(Protocol):
+    """An agent of any kind: what plans for L3 and DHCP agents have in common."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def alive(self) -> bool: ...
+    @property
+    def admin_up(self) -> bool: ...
+    @property
+    def zone(self) -> str: ...
+    @property
+    def physnets(self) -> frozenset[str]: ...
+    @property
+    def tunnel_types(self) -> frozenset[str]: ...
 
 
-def standings(
-    status: ClusterStatus, hosts: Mapping[str, str], pool: str, draining: Collection[str]
-) -> Mapping[str, Standing]:
-    """The standing of each of the pool's agents, by Neutron's host. `hosts` has the host of every node.
+Agent = TypeVar("Agent", bound=Placed)
 
-    GONE needs a proof: Pacemaker's word that the node is off (fenced, or shut down; a file with `fencing: none` asks
-    for a lost node to count as that), or the data plane's own word that it is silent there. What Pacemaker itself
-    cannot say, or is about to change, is UNKNOWN.
-    """
-    if status.dc is None or not status.quorate or status.maintenance:
-        return dict.fromkeys(hosts.values(), Standing.UNKNOWN)
-    return {host: _standing(status, node, pool, leaving=node in draining) for node, host in hosts.items()}
+Standings = Mapping[str, Standing]
+"""By host; a host that is not in it is FOREIGN."""
 
 
-def _standing(status: ClusterStatus, name: str, pool: str, *, leaving: bool) -> Standing:
-    node = status.node(name)
-    if node is None or node.unclean or node.pending or node.maintenance:
-        return Standing.UNKNOWN
-    if not node.online:
-        return Standing.GONE
-    if _is_live(status, node, pool):
-        return Standing.LEAVING if leaving else Standing.LIVE
-    return Standing.GONE if _is_silent(status, name, pool) else Standing.UNKNOWN
+def of_agent(agents: Mapping[str, Agent], standings: Standings, agent: str) -> Standing:
+    """The standing of the agent's host; an agent that Neutron did not list with the others is not ours, either."""
+    return standings.get(agents[agent].host, Standing.FOREIGN) if agent in agents else Standing.FOREIGN
 
 
-def _is_live(status: ClusterStatus, node: NodeState, pool: str) -> bool:
-    """Whether its data plane is promoted, what wires ports and builds routers runs, and nobody is stopping them."""
-    if node.standby or node.shutdown:
-        return False
-    promoted = [one for one in _there(status, local(pool), node.name) if one.role is Role.PROMOTED]
-    runs = [_there(status, agent, node.name) for agent in agents_of(local(pool), which=_NEEDED)]
-    return all(any(_is_sound(one) for one in found) for found in (promoted, *runs))
+def by_agent(agents: Mapping[str, Agent], standings: Standings) -> dict[str, Standing]:
+    """The standing of every agent."""
+    return {agent: of_agent(agents, standings, agent) for agent in agents}
 
 
-def _is_sound(resource: Resource) -> bool:
-    return resource.active and not resource.failed and resource.role in {Role.PROMOTED, Role.STARTED}
+def live(agents: Mapping[str, Agent], standings: Standings) -> tuple[Agent, ...]:
+    """The agents that may get something, by host."""
+    found = (agent for agent in agents.values() if standings.get(agent.host) is Standing.LIVE)
+    return tuple(sorted(found, key=lambda agent: (agent.host, agent.id)))
 
 
-def _is_silent(status: ClusterStatus, node: str, pool: str) -> bool:
-    """Whether the last action on the data plane there was a proof of silence, and nothing is there or under way."""
-    data_plane = tuple(_there(status, local(pool), node))
-    agents = tuple(one for agent in agents_of(local(pool)) for one in _there(status, agent, node))
-    if any(one.pending or one.failed or one.blocked for one in (*data_plane, *agents)):
-        return False
-    if any(not one.managed for one in status.instances(local(pool)) if node in one.nodes or not one.nodes):
-        return False
-    if any(one.active for one in agents) or any(one.role is not Role.UNPROMOTED for one in data_plane):
-        return False
-    last = status.last_action(local(pool), node)
-    if last is None or last.exit_code is None:
-        return False
-    if data_plane:
-        return last.task != "start"  # a promotion follows
-    return (last.task, last.exit_code) == ("stop", _SUCCESS) or (
-        last.task in {"monitor", "probe"} and last.exit_code == _NOT_RUNNING
-    )
-
-
-def _there(status: ClusterStatus, resource: str, node: str) -> tuple[Resource, ...]:
-    return tuple(one for one in status.instances(resource) if node in one.nodes)
+def nobody_lives(agents: Mapping[str, Agent], standings: Standings) -> str:
+    """The reason where no agent of the cluster is live."""
+    ours = sorted((agent.host, standings[agent.host]) for agent in agents.values() if agent.host in standings)
+    said = ", ".join(f"{host} is {its}" for host, its in ours)
+    return f"no agent of the cluster is live ({said or 'it has none'})"

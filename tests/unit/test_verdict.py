@@ -10,7 +10,7 @@ from test_status_view import node, resource
 from hotspare.codec import crm_mon_xml
 from hotspare.model.cluster import ClusterStatus, LastAction, Resource, Role
 from hotspare.model.routing import Standing
-from hotspare.plan.standing import DRAIN, draining, standings
+from hotspare.plan.verdict import DRAIN, drains, standings
 
 HERE = Path(__file__).parent / "crm_mon"
 HOSTS = {"net1": "one.example.org", "net2": "two.example.org", "net3": "three.example.org"}
@@ -20,7 +20,7 @@ LIVE, LEAVING, GONE, UNKNOWN = Standing.LIVE, Standing.LEAVING, Standing.GONE, S
 
 def of(status: ClusterStatus) -> list[Standing]:
     """net1's, net2's and net3's standing."""
-    found = standings(status, HOSTS, "edge", draining(status))
+    found = standings(status, HOSTS, "edge", drains(status))
     assert list(found) == list(HOSTS.values())
     return list(found.values())
 

@@ -1,0 +1,117 @@
+"""The socket at which a rescheduler answers: one request a connection, a JSON object; answers are one a line.
+
+`{"ask": "state"}`    → the report without routers, at once
+`{"ask": "routers"}`  → the whole report
+`{"ask": "follow"}`   → reports without routers, whenever something has changed, at most two a second, without an end
+`{"ask": "rebalance", "plan": true}`, `{"ask": "takeover", "routers": [...], "to": NODE, "plan": true}`,
+`{"ask": "drain", "node": NODE}` → `{"moves": …, "unplaced": …}`; a drain is only planned here: it is begun by an
+attribute of the node, so that every rescheduler after this one knows of it.
+
+The last line of an answer has `"end": true`; a refusal has `"error"` and `"hint"`.
+"""
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from hotspare.codec import rescheduling_json
+from hotspare.flows.reschedule.daemon import Rescheduler
+from hotspare.model.errors import HotspareError
+from hotspare.model.rescheduling import Settings
+from hotspare.model.routing import Placement
+
+REQUEST_LIMIT_S = 10.0
+BETWEEN_REPORTS_S = 0.5
+STILL_S = 5.0
+"""A follower hears something at least so often, and so knows that the rescheduler is there."""
+
+
+class Desk:
+    """Answers for one rescheduler."""
+
+    def __init__(self, rescheduler: Rescheduler, settings: Settings) -> None:
+        self._rescheduler, self._settings = rescheduler, settings
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[None]:
+        """The socket answers for as long as the context lasts. Root's alone."""
+        listening = _listening(Path(self._settings.socket))
+        server = await asyncio.start_unix_server(self._asked, sock=listening)
+        try:
+            yield
+        finally:
+            server.close()
+
+    async def _asked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            try:
+                async with asyncio.timeout(REQUEST_LIMIT_S):
+                    request = json.loads(await reader.readline())
+                async for answer in self._answers(request):
+                    writer.write(json.dumps(answer).encode() + b"\n")
+                    await writer.drain()
+            except HotspareError as refused:
+                writer.write(_refusal(refused.message, refused.hint))
+            except (ValueError, KeyError, TypeError, AttributeError) as wrong:
+                writer.write(_refusal(f"not a request: {wrong!r}", "see docs/reference/rescheduler.md"))
+            except TimeoutError:
+                writer.write(_refusal(f"no request within {REQUEST_LIMIT_S:.0f} s", ""))
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+
+    async def _answers(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        only_plan = bool(request.get("plan"))
+        match request["ask"]:
+            case "state":
+                yield {**self._state(), "end": True}
+            case "routers":
+                yield {**rescheduling_json.plain(self._rescheduler.report(routers=True)), "end": True}
+            case "follow":
+                while True:
+                    yield self._state()
+                    await self._something_new()
+            case "rebalance":
+                yield self._told(await self._rescheduler.rebalance(only_plan=only_plan))
+            case "takeover":
+                placed = await self._rescheduler.takeover(request["routers"], request["to"], only_plan=only_plan)
+                yield self._told(placed)
+            case "drain":
+                yield self._told(await self._rescheduler.drain_plan(request["node"]))
+            case other:
+                raise ValueError(other)
+
+    def _state(self) -> dict[str, Any]:
+        return rescheduling_json.plain(self._rescheduler.report(routers=False))
+
+    def _told(self, placed: Placement) -> dict[str, Any]:
+        names, hosts = self._rescheduler.known.names(), self._rescheduler.known.hosts()
+        return {**rescheduling_json.placement(placed, names=names, hosts=hosts), "end": True}
+
+    async def _something_new(self) -> None:
+        await asyncio.sleep(BETWEEN_REPORTS_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STILL_S), self._rescheduler.changed:
+                await self._rescheduler.changed.wait()
+
+
+def _listening(path: Path) -> socket.socket:
+    """A socket at the path, in the place of a killed rescheduler's: the lock says that there is no other."""
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listening.bind(str(path))
+    finally:
+        os.umask(before)
+    return listening
+
+
+def _refusal(message: str, hint: str) -> bytes:
+    return json.dumps({"error": message, "hint": hint, "end": True}).encode() + b"\n"

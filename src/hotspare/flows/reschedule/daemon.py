@@ -1,0 +1,386 @@
+"""The loop: look at Neutron when there is a reason, have routers placed, hand the moves over, tell.
+
+What the cluster says is looked at all the time (watch), so that a node's death is answered with what is known of the
+routers already, and looked over again when that is done.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+
+from hotspare.flows.reschedule.knowledge import Knowledge
+from hotspare.flows.reschedule.leases import Leases
+from hotspare.flows.reschedule.ledger import Ledger
+from hotspare.flows.reschedule.move import Job, Outcome, World
+from hotspare.flows.reschedule.mover import Mover
+from hotspare.flows.reschedule.watch import Watch
+from hotspare.model.errors import HotspareError, NotReachableError, RefusedError, TimedOutError
+from hotspare.model.rescheduling import Report, Settings
+from hotspare.model.routing import Move, Placement, Routing, Standing
+from hotspare.plan import balance, placement, whereabouts
+from hotspare.ports import Journal, Pacemaker, Scheduling
+
+LOOK_EVERY_S = 60.0
+LOOK_SHARE = 20
+"""A look that took a second is followed by none for so many: at most a twentieth of a server's time."""
+KNOWN_FOR_S = 180.0
+"""What is known of the routers is good enough to begin with after a node's death; each move is read back anyway."""
+ORPHAN_S = 8.0
+"""A router that is bound nowhere may be on somebody else's way; it is placed when it is so in a later look, too."""
+HINDERED_S = 10.0
+TROUBLE_FIRST_S, TROUBLE_MAX_S = 2.0, 30.0
+STOP_S = 4.0
+"""Of the 5 s that a stop may take: https://github.com/crowbar/crowbar-openstack/pull/1320 tells of a node that was
+fenced for a rescheduler that took a minute."""
+STOP_ON_FAILURE = "stop-on-failure"
+"""In a drain's attribute: the first move that fails ends the drain."""
+
+Tell = Callable[[str, Mapping[str, object]], None]
+"""What happened, and the facts."""
+
+
+class Rescheduler:
+    """Run it, ask it, stop it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        pacemaker: Pacemaker,
+        scheduling: Scheduling,
+        journal: Journal,
+        *,
+        now: Callable[[], float],
+        wall: Callable[[], float],
+        tell: Tell,
+    ) -> None:
+        self._settings, self._scheduling, self._now, self._wall, self._tell = settings, scheduling, now, wall, tell
+        self.known = Knowledge()
+        self._watch = Watch(settings, pacemaker, now=now, changed=self._cluster_changed)
+        self._ledger = Ledger(journal.records(), now=now, wall=wall)
+        world = World(
+            standings=lambda: self.known.by_agent(self._watch.standings),
+            host=self.known.host,
+            hindered=self._watch.hindered,
+            stopping=lambda: self._stopping,
+            now=now,
+            wall=wall,
+        )
+        self._mover = Mover(scheduling, journal, world, ended=self._move_ended)
+        self._leases = Leases(settings, scheduling, self._mover.calls, self._watch, tell=tell)
+        self._wake = asyncio.Event()
+        self._look_at_s = 0.0
+        self._orphans_s: dict[str, float] = {}
+        self._unplaced: dict[str, str] = {}
+        self._halted: dict[str, str] = {}
+        self._stopping = False
+        self._doing, self._trouble = "beginning", ""
+        self.changed = asyncio.Condition()
+        """Notified whenever a report would read otherwise."""
+
+    # --- running -----------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Do the work until this is cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch.run())
+            group.create_task(self._mover.run())
+            group.create_task(self._leases.run())
+            group.create_task(self._work())
+
+    async def stop(self) -> None:
+        """No router is left bound nowhere by us, as far as that is possible within the limit. Then cancel `run`."""
+        self._stopping = True
+        await self._mover.finish(within_s=STOP_S)
+
+    async def _work(self) -> None:
+        trouble_s = TROUBLE_FIRST_S
+        while True:
+            await self._called()
+            if hindered := self._watch.hindered():
+                self._doing = f"waiting: {hindered}"
+                self._look_at_s = max(self._look_at_s, self._now() + HINDERED_S)
+            elif not self._stopping:
+                try:
+                    await self._round()
+                    self._trouble, trouble_s = "", TROUBLE_FIRST_S
+                except (NotReachableError, TimedOutError, RefusedError) as failed:
+                    self._say_trouble(failed)
+                    self._look_at_s = self._now() + trouble_s
+                    trouble_s = min(2 * trouble_s, TROUBLE_MAX_S)
+            async with self.changed:
+                self.changed.notify_all()
+
+    async def _called(self) -> None:
+        """Somebody called, or the time of the next look or try has come."""
+        at_s = min(self._look_at_s, self._ledger.next_try_s() or self._look_at_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, at_s - self._now())):
+                await self._wake.wait()
+        self._wake.clear()
+
+    def _say_trouble(self, failed: HotspareError) -> None:
+        if failed.message != self._trouble:
+            self._tell("neutron.trouble", {"why": failed.message, "hint": failed.hint})
+        self._trouble, self._doing = failed.message, "waiting for Neutron"
+
+    # --- one round ---------------------------------------------------------------------------------------------------
+
+    async def _round(self) -> None:
+        """What is known is good enough to begin with, since each move is read back; a look tells what is left."""
+        if self.known.looked_s is not None and self._now() - self.known.looked_s < KNOWN_FOR_S:
+            self._plan()
+        if self._now() >= self._look_at_s:
+            await self._look()
+            self._plan()
+
+    async def _look(self) -> None:
+        """All routers are known as they are now."""
+        self._doing = "looking at all routers"
+        begun_s = self._now()
+        busy = self._mover.busy
+        routing = await self._scheduling.routing()
+        self.known.seen(routing, moving=busy | self._mover.busy, at_s=self._now())
+        took_s = self._now() - begun_s
+        self._look_at_s = self._now() + max(LOOK_EVERY_S, LOOK_SHARE * took_s)
+
+    def _plan(self) -> None:
+        """What has to be moved is on its way."""
+        self._withdraw_hopeless()
+        self._unplaced = {}
+        standings, weights = self._trusted(), self._settings.weights
+        known = self._to_be()
+        stranded = tuple(router for router in placement.stranded(known, standings) if self._is_due(known, router))
+        self._add(placement.place(known, standings, stranded, weights), self._urgent)
+        for node, value in self._watch.drains.items():
+            host = self._settings.hosts[node]
+            if standings.get(host) is Standing.LEAVING and self._halted.get(node) != value:
+                self._add(placement.drained(self._to_be(), standings, host, weights), self._drained)
+        self._doing = self._words()
+
+    def _to_be(self) -> Routing:
+        """Routers as they are bound, those that are on their way as if they had arrived."""
+        return self.known.arrived((*self._mover.flying, *self._mover.pending))
+
+    def _trusted(self) -> Mapping[str, Standing]:
+        """By host; agents at which moves failed in a row get nothing as long as there are others."""
+        standings = self._watch.standings
+        suspects = {self.known.host(agent) for agent in self._ledger.suspects()}
+        trusted = {
+            host: Standing.UNKNOWN if standing is Standing.LIVE and host in suspects else standing
+            for host, standing in standings.items()
+        }
+        return trusted if Standing.LIVE in trusted.values() else standings
+
+    def _is_due(self, known: Routing, router: str) -> bool:
+        """Whether the router is to be placed now. One without a port has nothing to serve."""
+        facts = known.routers[router]
+        if router in self._mover.busy or self._ledger.waits(router) or not (facts.gateway or facts.interfaces):
+            return False
+        if known.bindings.get(router):
+            return True
+        looked_s = self.known.looked_s or 0.0
+        first_s = self._orphans_s.setdefault(router, looked_s)
+        if router in self._ledger.unfinished() or looked_s - first_s >= ORPHAN_S:
+            return True
+        self._look_at_s = min(self._look_at_s, first_s + ORPHAN_S)
+        return False
+
+    def _urgent(self, move: Move) -> Job:
+        """The router is without service."""
+        has_ports = self.known.router(move.router).admin_up
+        if move.source is None:
+            lost_s = self._orphans_s.get(move.router, self._now())
+            move = replace(move, source=self._may_hold(move))
+            return Job(move, asked=True, lost_s=lost_s, has_ports=has_ports, reason="bound nowhere")
+        host = self.known.host(move.source)
+        lost_s = self._watch.lost_s(host) or self._now()
+        return Job(move, lost_s=lost_s, has_ports=has_ports, reason=f"{host} is gone")
+
+    def _may_hold(self, move: Move) -> str | None:
+        """An agent that may have the router though it is bound nowhere: it was not told, or did not listen.
+
+        It has to let go first.
+        """
+        wired_on = self.known.router(move.router).wired_on
+        standings = self._watch.standings
+        for agent in self.known.agents.values():
+            if agent.host in wired_on and agent.id != move.target and standings.get(agent.host) is not Standing.GONE:
+                return agent.id
+        return None
+
+    def _drained(self, move: Move) -> Job:
+        has_ports = self.known.router(move.router).admin_up
+        return Job(move, careful=True, has_ports=has_ports, reason=f"drain of {self._node(move.source)}")
+
+    def _add(self, placed: Placement, job_of: Callable[[Move], Job]) -> None:
+        """These moves are on their way, and what cannot be placed is told."""
+        busy = self._mover.busy
+        jobs = [
+            job_of(move) for move in placed.moves if move.router not in busy and not self._ledger.waits(move.router)
+        ]
+        self._ledger.added(jobs)
+        self._mover.add(jobs)
+        self._unplaced |= {unplaced.router: unplaced.reason for unplaced in placed.unplaced}
+
+    def _withdraw_hopeless(self) -> None:
+        """Moves that were not begun and are not right any more are forgotten; the plan makes others."""
+        suspects = self._ledger.suspects()
+        standings = self.known.by_agent(self._watch.standings)
+
+        def hopeless(job: Job) -> bool:
+            if standings.get(job.move.target) is not Standing.LIVE or job.move.target in suspects:
+                return True
+            source = standings.get(job.move.source or "", Standing.GONE)
+            return source not in {Standing.GONE, Standing.LEAVING} and not job.asked
+
+        self._ledger.withdrawn(self._mover.withdraw(hopeless))
+
+    # --- what happens ------------------------------------------------------------------------------------------------
+
+    def _cluster_changed(self) -> None:
+        """Somebody's standing, or our own leave, is another one."""
+        standings = {host: str(standing) for host, standing in self._watch.standings.items()}
+        self._tell("cluster.changed", {"standings": standings, "hindered": self._watch.hindered()})
+        self._ledger.forgive()
+        self._wake.set()
+        self._leases.wake()
+
+    def _move_ended(self, outcome: Outcome) -> None:
+        self._ledger.ended(outcome)
+        self.known.ended(outcome)
+        self._orphans_s.pop(outcome.job.move.router, None)
+        self._tell("router.moved" if outcome.well else "router.not_moved", self._facts(outcome))
+        if not outcome.well:
+            self._halt(outcome.job)
+        if not self._mover.busy:
+            self._look_at_s = self._ledger.next_try_s() or self._now()
+        self._wake.set()
+
+    def _halt(self, job: Job) -> None:
+        """A drain that shall end with the first failure has ended."""
+        node = self._node(job.move.source)
+        value = self._watch.drains.get(node, "")
+        if job.careful and not job.asked and STOP_ON_FAILURE in value:
+            self._halted[node] = value
+            self._ledger.withdrawn(self._mover.withdraw(lambda other: other.reason == job.reason))
+
+    def _facts(self, outcome: Outcome) -> dict[str, object]:
+        move = outcome.job.move
+        told: dict[str, object] = {
+            "router": move.router,
+            "source": self.known.host(move.source) or move.source,
+            "target": self.known.host(move.target) or move.target,
+            "stage": str(outcome.stage),
+            "reason": outcome.job.reason,
+        }
+        if outcome.note:
+            told["note"] = outcome.note
+        if outcome.outage_s is not None:
+            told["outage_s"] = round(outcome.outage_s, 1)
+        return told
+
+    # --- requests ----------------------------------------------------------------------------------------------------
+
+    async def rebalance(self, *, only_plan: bool) -> Placement:
+        """The routers will be spread evenly, or: what that would take.
+
+        Raises:
+            RefusedError: nothing may be moved now.
+            NotReachableError, TimedOutError: Neutron cannot be asked.
+        """
+        await self._fresh()
+        placed = balance.balanced(self._to_be(), self._trusted(), self._settings.weights)
+        return self._requested(placed, "rebalance", only_plan=only_plan)
+
+    async def takeover(self, names: Iterable[str], node: str, *, only_plan: bool) -> Placement:
+        """These routers (ids or names) will be on the node, or: what that would take.
+
+        Raises:
+            RefusedError: there is no such router or node, or nothing may be moved now.
+            NotReachableError, TimedOutError: Neutron cannot be asked.
+        """
+        host = self._host(node)
+        await self._fresh()
+        routers = tuple(self.known.named(name) for name in names)
+        placed = placement.moved_to(self._to_be(), self._trusted(), routers, host)
+        return self._requested(placed, f"takeover to {node}", only_plan=only_plan)
+
+    async def drain_plan(self, node: str) -> Placement:
+        """What a drain of the node would move.
+
+        Raises:
+            RefusedError: there is no such node.
+            NotReachableError, TimedOutError: Neutron cannot be asked.
+        """
+        host = self._host(node)
+        await self._fresh()
+        standings = {**self._trusted(), host: Standing.LEAVING}
+        return placement.drained(self._to_be(), standings, host, self._settings.weights)
+
+    async def _fresh(self) -> None:
+        if hindered := self._watch.hindered():
+            raise RefusedError(hindered, code=409, hint="see: hotspare status")
+        await self._look()
+
+    def _requested(self, placed: Placement, reason: str, *, only_plan: bool) -> Placement:
+        def job(move: Move) -> Job:
+            has_ports = self.known.router(move.router).admin_up
+            return Job(move, asked=True, careful=True, has_ports=has_ports, reason=reason)
+
+        if not only_plan:
+            self._ledger.forgive()
+            self._add(placed, job)
+            self._doing = self._words()
+        return placed
+
+    def _host(self, node: str) -> str:
+        if node not in self._settings.hosts:
+            there = ", ".join(self._settings.hosts)
+            raise RefusedError(f"{node} is no node of {self._settings.pool}", code=404, hint=f"its nodes are: {there}")
+        return self._settings.hosts[node]
+
+    def _node(self, agent: str | None) -> str:
+        host = self.known.host(agent)
+        return next((node for node, its in self._settings.hosts.items() if its == host), host)
+
+    # --- telling -----------------------------------------------------------------------------------------------------
+
+    def report(self, *, routers: bool) -> Report:
+        """All of it at this moment; the routers one by one only where they are asked for."""
+        routing = self.known.routing
+        looked_s = self.known.looked_s
+        residences = whereabouts.residences(
+            routing, last=self._ledger.last, moving=self._mover.busy, unplaced=self._unplaced
+        )
+        unplaced = sorted((self.known.router(router).name, why) for router, why in self._unplaced.items())
+        return Report(
+            at_s=self._wall(),
+            node=self._settings.node,
+            doing=self._doing,
+            trouble=self._what_troubles(unplaced),
+            looked_s=None if looked_s is None else self._wall() - (self._now() - looked_s),
+            batches=self._ledger.batches(),
+            burdens=tuple(
+                whereabouts.burdens(routing, self._watch.standings, self._settings.hosts, self._settings.weights)
+            ),
+            routers=tuple(residences) if routers else (),
+            unplaced=tuple(unplaced),
+            calls_at_once=self._mover.calls.limit,
+        )
+
+    def _what_troubles(self, unplaced: list[tuple[str, str]]) -> str:
+        if trouble := self._watch.hindered() or self._trouble:
+            return trouble
+        if unplaced:
+            name, why = unplaced[0]
+            return f"{len(unplaced)} routers have no agent: {name}: {why}"
+        for network, why in self._leases.unserved.items():
+            return f"{len(self._leases.unserved)} networks lack DHCP agents: {network}: {why}"
+        return ""
+
+    def _words(self) -> str:
+        flying, pending = len(self._mover.flying), sum(1 for _job in self._mover.pending)
+        if flying or pending:
+            return f"moving {flying} routers, {pending} more wait"
+        return f"{len(self._unplaced)} routers cannot be placed" if self._unplaced else "watching"

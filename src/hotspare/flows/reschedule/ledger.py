@@ -1,0 +1,109 @@
+"""What became of moves: how far each batch got, who failed and may be tried again when, who does not take routers."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from hotspare.flows.reschedule.move import Job, Outcome
+from hotspare.model.rescheduling import Batch
+from hotspare.model.routing import MoveRecord, Stage
+
+AGAIN_FIRST_S, AGAIN_MAX_S = 2.0, 120.0
+"""A router whose move failed is tried again after so long, then twice as long, and so on."""
+SUSPECT_AFTER, SUSPECT_FOR_S = 3, 120.0
+"""So many moves in a row that fail at one target, and it gets no more for a while."""
+
+
+@dataclass(slots=True)
+class _Count:
+    began_s: float
+    began_wall_s: float
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+
+
+class Ledger:
+    """Told of every move that is added and that ended."""
+
+    def __init__(self, records: Iterable[MoveRecord], *, now: Callable[[], float], wall: Callable[[], float]) -> None:
+        self._now, self._wall = now, wall
+        self.last: dict[str, MoveRecord] = {record.move.router: record for record in records}
+        """The last that is known of a router's moves, from the journal on."""
+        self._counts: dict[str, _Count] = {}
+        self._tries: Counter[str] = Counter()
+        self._again_s: dict[str, float] = {}
+        self._misses: defaultdict[str, int] = defaultdict(int)
+        self._suspect_s: dict[str, float] = {}
+
+    def added(self, jobs: Iterable[Job]) -> None:
+        """These moves will be carried out."""
+        for job in jobs:
+            count = self._counts.get(job.reason)
+            if count is None or count.done + count.failed >= count.total:
+                count = self._counts[job.reason] = _Count(self._now(), self._wall())
+            count.total += 1
+
+    def withdrawn(self, jobs: Iterable[Job]) -> None:
+        """These moves will not be carried out after all."""
+        for job in jobs:
+            self._counts[job.reason].total -= 1
+
+    def ended(self, outcome: Outcome) -> None:
+        """A move has ended."""
+        job, router = outcome.job, outcome.job.move.router
+        self.last[router] = MoveRecord(self._wall(), job.move, outcome.stage, outcome.note, outcome.outage_s)
+        count = self._counts[job.reason]
+        if outcome.well:
+            count.done += 1
+            self._tries.pop(router, None)
+            self._again_s.pop(router, None)
+            self._misses.pop(job.move.target, None)
+            return
+        count.failed += 1
+        self._tries[router] += 1
+        wait_s = min(AGAIN_FIRST_S * 2 ** (self._tries[router] - 1), AGAIN_MAX_S)
+        self._again_s[router] = self._now() + wait_s
+        if outcome.stage is not Stage.RETURNED:  # that was the source's fault
+            self._misses[job.move.target] += 1
+            if self._misses[job.move.target] >= SUSPECT_AFTER:
+                self._suspect_s[job.move.target] = self._now() + SUSPECT_FOR_S
+
+    def waits(self, router: str) -> bool:
+        """Whether the router's last move failed, too short ago to try another."""
+        return self._again_s.get(router, 0.0) > self._now()
+
+    def next_try_s(self) -> float | None:
+        """When the first of those that wait may be tried again, monotonic seconds."""
+        return min((at_s for at_s in self._again_s.values() if at_s > self._now()), default=None)
+
+    def suspects(self) -> frozenset[str]:
+        """Agents at which moves failed in a row, so that they get none for a while."""
+        return frozenset(agent for agent, until_s in self._suspect_s.items() if until_s > self._now())
+
+    def forgive(self) -> None:
+        """Whoever waits may be tried again now: the world has changed."""
+        self._again_s.clear()
+        self._suspect_s.clear()
+        self._misses.clear()
+
+    def unfinished(self) -> Mapping[str, MoveRecord]:
+        """Routers whose last move was cut, by the crash of a rescheduler on this node."""
+        return {router: record for router, record in self.last.items() if not record.stage.final}
+
+    def batches(self) -> tuple[Batch, ...]:
+        """How far each batch got, the latest last."""
+        return tuple(self._batch(reason, count) for reason, count in self._counts.items() if count.total > 0)
+
+    def _batch(self, reason: str, count: _Count) -> Batch:
+        ended = count.done + count.failed
+        left = count.total - ended
+        took_s = self._now() - count.began_s
+        return Batch(
+            reason=reason,
+            total=count.total,
+            done=count.done,
+            failed=count.failed,
+            began_s=count.began_wall_s,
+            left_s=took_s / ended * left if ended else None,
+        )

@@ -1,0 +1,270 @@
+"""One router's way from one agent to another.
+
+Journaled before the first call and after each. Whatever a call came to, who holds the router is read again and
+plan.moving says what is next, so that nothing is sent twice that may have had its effect.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from hotspare.flows.reschedule.calls import SERVER_FAILED, Calls, First
+from hotspare.flows.reschedule.ports import PortWatch, Wired
+from hotspare.model.errors import HotspareError, NotReachableError, RefusedError, TimedOutError
+from hotspare.model.routing import Move, MoveRecord, Stage, Standing
+from hotspare.plan.moving import Bind, Leave, Settled, Unbind, next_call
+from hotspare.ports import Journal, Scheduling
+
+STEPS_MAX = 12
+"""Unbind, bind and read make three; the rest is for those that took the router in between, and for refusals."""
+REFUSALS_MAX = 3
+READS_MAX = 6
+BACKOFF_S, BACKOFF_MAX_S = 0.5, 8.0
+"""Six readings, each later than the one before: 24 s. Then the move is left, and the next look goes on from there."""
+LET_GO_S = 30.0
+"""A living agent removes a router within some seconds, and its ports are seen down 2 s later; a hung one never does."""
+WIRED_S = 180.0
+NOT_FOUND = 404
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A move that is to be carried out, and on what terms."""
+
+    move: Move
+    asked: bool = False
+    """The operator named it: it may be taken from an agent that is LIVE."""
+    careful: bool = False
+    """The router is served now: better late than long without service."""
+    lost_s: float | None = None
+    """Since when the router is without service, monotonic seconds; None where it is served until it is unbound."""
+    has_ports: bool = True
+    """Whether ports are to be waited for: a router that is administratively down has none that get wired."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a move ended. `holder` is the agent that the router is bound to as far as is known; None: nowhere."""
+
+    job: Job
+    stage: Stage
+    holder: str | None
+    note: str = ""
+    outage_s: float | None = None
+
+    @property
+    def well(self) -> bool:
+        """Whether the router is where it may stay, and forwards as far as Neutron can tell."""
+        return self.stage is Stage.FORWARDING
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a move knows of the world beside Neutron."""
+
+    standings: Callable[[], Mapping[str, Standing]]
+    """By agent, as the cluster says now."""
+    host: Callable[[str], str]
+    """An agent's host; empty where the agent is not known."""
+    hindered: Callable[[], str]
+    """Why nothing may be changed now (no quorum, the cluster cannot be asked); empty: nothing hinders."""
+    stopping: Callable[[], bool]
+    """Whether no router may be unbound any more; one that is bound nowhere is still given its agent."""
+    now: Callable[[], float]
+    """Monotonic seconds."""
+    wall: Callable[[], float]
+
+
+class _OverError(Exception):
+    """The move ends here."""
+
+    def __init__(self, stage: Stage, note: str) -> None:
+        super().__init__(note)
+        self.stage, self.note = stage, note
+
+
+class Carrier:
+    """Carries out one move. `bound` is called when the router is confirmed at an agent, before its ports are."""
+
+    def __init__(
+        self,
+        job: Job,
+        scheduling: Scheduling,
+        journal: Journal,
+        *,
+        calls: Calls,
+        ports: PortWatch,
+        world: World,
+        bound: Callable[[], None],
+    ) -> None:
+        self.job, self.move = job, job.move
+        self._scheduling, self._journal, self._calls, self._ports = scheduling, journal, calls, ports
+        self._world, self._bound = world, bound
+        self._holders: tuple[str, ...] = (job.move.source,) if job.move.source else ()
+        self._confirmed = False
+        self._refusals: list[str] = []
+        self._lost_s = job.lost_s
+        self.closed = asyncio.Event()
+        """Clear while the router may be bound nowhere because of us."""
+        self.closed.set()
+
+    async def run(self) -> Outcome:
+        """The move has been carried out, or as much of it as was right; it never raises for Neutron's sake."""
+        try:
+            return await self._carried_out()
+        except _OverError as over:
+            return await self._ended(over.stage, over.note)
+
+    async def _carried_out(self) -> Outcome:
+        await self._note(Stage.PLANNED)
+        for _step in range(STEPS_MAX):
+            match next_call(self.move, self._holders, self._world.standings(), asked=self.job.asked):
+                case Unbind(agent):
+                    await self._unbind(agent)
+                case Bind(agent):
+                    await self._bind(agent)
+                case Settled(agent) if self._confirmed:
+                    return await self._settled(agent)
+                case Settled():
+                    await self._read()
+                case Leave(reason):
+                    raise _OverError(Stage.DROPPED, reason)
+        raise _OverError(Stage.DROPPED, f"others take it again and again: {STEPS_MAX} steps led nowhere")
+
+    # --- the three calls ---------------------------------------------------------------------------------------------
+
+    async def _unbind(self, agent: str) -> None:
+        if self._world.stopping():
+            raise _OverError(Stage.DROPPED, "not begun: this rescheduler is being stopped")
+        self._hindered()
+        begun_s = self._world.now()
+        self.closed.clear()
+        call = self._calls.ask("unbind", First.UNBIND, lambda: self._still_unbind(agent))
+        if not await self._answered(call):
+            await self._read()
+            return
+        self._lost_s = self._lost_s or begun_s
+        self._holders = tuple(holder for holder in self._holders if holder != agent)
+        await self._note(Stage.UNBOUND)
+        if self._world.standings().get(agent) is not Standing.GONE:
+            await self._let_go(agent)
+
+    async def _still_unbind(self, agent: str) -> None:
+        """The world may have changed while this call waited for its turn."""
+        step = next_call(self.move, self._holders, self._world.standings(), asked=self.job.asked)
+        if step != Unbind(agent) or self._world.stopping():
+            raise _OverError(Stage.DROPPED, step.reason if isinstance(step, Leave) else "not begun: things changed")
+        self._hindered()
+        await self._scheduling.unbind(self.move.router, agent)
+
+    async def _bind(self, agent: str) -> None:
+        self._hindered()
+        call = self._calls.ask("bind", First.BIND, lambda: self._scheduling.bind(self.move.router, agent))
+        await self._answered(call)
+        await self._read()
+        if len(self._refusals) >= REFUSALS_MAX and agent not in self._holders:
+            raise _OverError(Stage.DROPPED, f"Neutron does not bind it: {self._refusals[-1]}")
+
+    async def _read(self) -> None:
+        """Who holds the router is known for certain.
+
+        Raises:
+            _OverError: Neutron does not tell, or the router is no more.
+        """
+        backoff_s, failed = BACKOFF_S, ""
+        for _reading in range(READS_MAX):
+            call = self._calls.ask("read", First.READ, lambda: self._scheduling.agents_of(self.move.router))
+            try:
+                self._holders = await call
+            except RefusedError as refused:
+                if refused.code == NOT_FOUND:
+                    raise _OverError(Stage.DROPPED, "the router is no more") from None
+                failed = refused.message
+            except (NotReachableError, TimedOutError) as trouble:
+                failed = trouble.message
+            else:
+                self._confirmed = True
+                if self._holders:
+                    self.closed.set()
+                return
+            if self._world.stopping():
+                break
+            await asyncio.sleep(backoff_s)
+            backoff_s = min(2 * backoff_s, BACKOFF_MAX_S)
+        raise _OverError(Stage.DROPPED, f"who holds it cannot be read: {failed}")
+
+    async def _answered(self, call: Awaitable[None]) -> bool:
+        """Whether the call was answered with yes. A refusal is remembered."""
+        try:
+            await call
+        except RefusedError as refused:
+            if refused.code < SERVER_FAILED:
+                self._refusals.append(refused.message)
+            return False
+        except (NotReachableError, TimedOutError):
+            return False
+        return True
+
+    def _hindered(self) -> None:
+        if reason := self._world.hindered():
+            raise _OverError(Stage.DROPPED, reason)
+
+    # --- what a living source, and the ports, take -------------------------------------------------------------------
+
+    async def _let_go(self, agent: str) -> None:
+        """The source does not serve the router any more; one that does not let go gets it back.
+
+        Else two nodes would answer for one address.
+        """
+        host = self._world.host(agent)
+        if await self._ports.gone(self.move.router, host, within_s=LET_GO_S):
+            return
+        if self._world.standings().get(agent) is Standing.GONE:
+            return
+        call = self._calls.ask("bind", First.BIND, lambda: self._scheduling.bind(self.move.router, agent))
+        await self._answered(call)
+        await self._read()
+        stage = Stage.RETURNED if agent in self._holders else Stage.DROPPED
+        raise _OverError(
+            stage, f"{host} did not let go of it within {LET_GO_S:.0f} s, so it stays there: is its L3 agent hung?"
+        )
+
+    async def _settled(self, agent: str) -> Outcome:
+        """The router is confirmed at an agent; its ports are waited for."""
+        note = "" if agent == self.move.target else "another agent took it in between, and may keep it"
+        await self._note(Stage.BOUND, note)
+        self._bound()
+        if not self.job.has_ports:
+            return await self._ended(Stage.FORWARDING, note)
+        host = self._world.host(agent)
+        if not host:
+            raise _OverError(Stage.DROPPED, f"bound to agent {agent}, which was not there when last looked")
+        match await self._ports.wired(self.move.router, host, within_s=WIRED_S):
+            case Wired.YES:
+                return await self._ended(Stage.FORWARDING, note)
+            case Wired.FAILED:
+                raise _OverError(Stage.DROPPED, f"bound to {host}, but a port could not be bound there: binding_failed")
+            case Wired.LATE:
+                raise _OverError(Stage.DROPPED, f"bound to {host}, but its ports are not wired after {WIRED_S:.0f} s")
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    async def _ended(self, stage: Stage, note: str) -> Outcome:
+        outage_s = None
+        if stage is Stage.FORWARDING and self._lost_s is not None:
+            outage_s = self._world.now() - self._lost_s
+        holder = self._holders[0] if self._holders else None
+        outcome = Outcome(self.job, stage, holder, note, outage_s)
+        try:
+            await self._note(stage, note, outage_s)
+        except _OverError as unwritten:
+            return Outcome(self.job, Stage.DROPPED, holder, unwritten.note)
+        return outcome
+
+    async def _note(self, stage: Stage, note: str = "", outage_s: float | None = None) -> None:
+        """The stage is on disk: without that nothing more is begun."""
+        try:
+            await self._journal.note(MoveRecord(self._world.wall(), self.move, stage, note, outage_s))
+        except HotspareError as failed:
+            raise _OverError(Stage.DROPPED, f"the journal cannot be written: {failed.message}") from failed

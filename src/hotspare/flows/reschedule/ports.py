@@ -1,0 +1,106 @@
+"""Waits until routers' ports are gone from one host, or wired on another: one question for all that wait."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from hotspare.flows.reschedule.calls import Calls, First
+from hotspare.model.errors import HotspareError
+from hotspare.model.routing import RouterPort
+from hotspare.ports import Scheduling
+
+POLL_S = 1.0
+FAILED_FOR_S = 10.0
+"""A port that could not be bound for so long stays like that until somebody binds it again."""
+
+
+class Wired(StrEnum):
+    """What became of the ports that were waited for."""
+
+    YES = "yes"
+    FAILED = "failed"
+    """Neutron could not bind one of them there (binding_failed)."""
+    LATE = "late"
+    """Not within the limit."""
+
+
+@dataclass(slots=True)
+class _Wait:
+    host: str
+    on_host: bool
+    """Whether to wait until all ports are wired on the host; else until none of them is."""
+    until_s: float
+    answer: asyncio.Future[Wired]
+    failed_since_s: float | None = field(default=None)
+
+
+class PortWatch:
+    """Asks for the ports of all routers that somebody waits for, once a second, for as long as there are any."""
+
+    def __init__(self, scheduling: Scheduling, calls: Calls, *, now: Callable[[], float]) -> None:
+        self._scheduling, self._calls, self._now = scheduling, calls, now
+        self._waits: dict[str, _Wait] = {}
+        self._awake = asyncio.Event()
+
+    async def wired(self, router: str, host: str, *, within_s: float) -> Wired:
+        """Whether all ports of the router are wired on the host within the limit. A router without ports is."""
+        return await self._wait(router, host, on_host=True, within_s=within_s)
+
+    async def gone(self, router: str, host: str, *, within_s: float) -> bool:
+        """Whether no port of the router is wired on the host any more, within the limit."""
+        return await self._wait(router, host, on_host=False, within_s=within_s) is Wired.YES
+
+    async def _wait(self, router: str, host: str, *, on_host: bool, within_s: float) -> Wired:
+        answer: asyncio.Future[Wired] = asyncio.get_running_loop().create_future()
+        self._waits[router] = _Wait(host, on_host, self._now() + within_s, answer)
+        self._awake.set()
+        try:
+            return await answer
+        finally:
+            self._waits.pop(router, None)
+
+    async def run(self) -> None:
+        """Ask for as long as this is not cancelled."""
+        while True:
+            await self._awake.wait()
+            self._awake.clear()
+            while self._waits:
+                await asyncio.sleep(POLL_S)
+                await self._look()
+
+    async def _look(self) -> None:
+        routers = tuple(self._waits)
+        found: Mapping[str, list[RouterPort]] | None = None
+        with suppress(HotspareError):  # whoever waits has a limit, and the trouble is told by those who look and move
+            found = _by_router(await self._calls.ask("ports", First.READ, lambda: self._scheduling.ports(routers)))
+        for router in routers:
+            wait = self._waits.get(router)
+            if wait is None or wait.answer.done():
+                continue
+            answer = None if found is None else self._judged(wait, found[router])
+            if answer is None and self._now() >= wait.until_s:
+                answer = Wired.LATE
+            if answer is not None:
+                wait.answer.set_result(answer)
+
+    def _judged(self, wait: _Wait, ports: list[RouterPort]) -> Wired | None:
+        if not wait.on_host:
+            return None if any(port.host == wait.host and port.active for port in ports) else Wired.YES
+        if all(port.host == wait.host and port.active for port in ports):
+            return Wired.YES
+        if not any(port.failed for port in ports):
+            wait.failed_since_s = None
+            return None
+        if wait.failed_since_s is None:
+            wait.failed_since_s = self._now()
+        return Wired.FAILED if self._now() - wait.failed_since_s >= FAILED_FOR_S else None
+
+
+def _by_router(ports: Iterable[RouterPort]) -> Mapping[str, list[RouterPort]]:
+    found: defaultdict[str, list[RouterPort]] = defaultdict(list)
+    for port in ports:
+        found[port.router].append(port)
+    return found

@@ -1,0 +1,96 @@
+"""What the cluster says, looked at once a second: who stands how, and whether anything may be changed from here."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from hotspare.model.cluster import ClusterStatus
+from hotspare.model.errors import NotReachableError, RefusedError, TimedOutError
+from hotspare.model.rescheduling import Settings
+from hotspare.model.routing import Standing
+from hotspare.plan.verdict import drains, standings
+from hotspare.ports import Pacemaker
+
+POLL_S = 1.0
+FRESH_S = 5.0
+"""What the cluster said longer ago is no leave to change anything: a node that hangs for longer may be fenced."""
+
+
+class Watch:
+    """The cluster as this node sees it. `changed` is called when anybody's standing or leave has changed."""
+
+    def __init__(
+        self, settings: Settings, pacemaker: Pacemaker, *, now: Callable[[], float], changed: Callable[[], None]
+    ) -> None:
+        self._settings, self._pacemaker, self._now, self._changed = settings, pacemaker, now, changed
+        self._seen_s: float | None = None
+        self._trouble = "the cluster was not asked yet"
+        self._forbidden = ""
+        self._standings: Mapping[str, Standing] = {}
+        self._lost_s: dict[str, float] = {}
+        self._drains: Mapping[str, str] = {}
+
+    @property
+    def standings(self) -> Mapping[str, Standing]:
+        """By host. What was seen too long ago is UNKNOWN."""
+        if self._is_fresh():
+            return self._standings
+        return dict.fromkeys(self._settings.hosts.values(), Standing.UNKNOWN)
+
+    @property
+    def drains(self) -> Mapping[str, str]:
+        """Node → what its drain attribute says."""
+        return self._drains
+
+    def lost_s(self, host: str) -> float | None:
+        """Since when the host's routers are without service, as seen from here, monotonic seconds."""
+        return self._lost_s.get(host)
+
+    def hindered(self) -> str:
+        """Why nothing may be changed; empty: nothing hinders."""
+        return self._forbidden if self._is_fresh() else self._trouble
+
+    async def run(self) -> None:
+        """Look for as long as this is not cancelled."""
+        while True:
+            before = (self.hindered(), self.standings, self._drains)
+            await self._look()
+            if (self.hindered(), self.standings, self._drains) != before:
+                self._changed()
+            await asyncio.sleep(POLL_S)
+
+    async def _look(self) -> None:
+        try:
+            status = await self._pacemaker.status()
+        except (NotReachableError, TimedOutError, RefusedError) as trouble:
+            self._trouble = f"the cluster cannot be asked: {trouble.message}"
+            return
+        settings = self._settings
+        self._seen_s = self._now()
+        self._trouble = "the cluster does not answer any more"
+        self._drains = {node: mark for node, mark in drains(status).items() if node in settings.hosts}
+        self._standings = standings(status, settings.hosts, settings.pool, self._drains)
+        self._forbidden = forbidden(status, settings)
+        for host, standing in self._standings.items():
+            if standing in {Standing.LIVE, Standing.LEAVING}:
+                self._lost_s.pop(host, None)
+            else:
+                self._lost_s.setdefault(host, self._now())
+
+    def _is_fresh(self) -> bool:
+        return self._seen_s is not None and self._now() - self._seen_s <= FRESH_S
+
+
+def forbidden(status: ClusterStatus, settings: Settings) -> str:
+    """Why a rescheduler on this node may change nothing; empty: it may.
+
+    The cluster's own decision where the rescheduler runs is the lock: there are never two.
+    """
+    if status.dc is None or not status.quorate:
+        return "this node is not part of a quorum: whoever is may be moving routers now"
+    if status.maintenance:
+        return "the cluster is in maintenance mode: nothing is moved until that ends"
+    here = status.running_on(settings.resource)
+    if here == (settings.node,):
+        return ""
+    where = f"on {' and '.join(here)}" if here else "nowhere yet"
+    return f"the cluster runs {settings.resource} {where}, not on {settings.node}: this one moves nothing"

@@ -1,0 +1,87 @@
+"""What the rescheduler is told at its start, and what it tells of itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hotspare.model.routing import Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The rescheduler of one pool, on one of its nodes."""
+
+    resource: str
+    """Its own resource in Pacemaker: it acts only where the cluster says that this runs here."""
+    pool: str
+    node: str
+    """This node."""
+    cloud: str
+    clouds_file: str
+    hosts: Mapping[str, str]
+    """Node → the host under which Neutron knows its agents."""
+    dhcp_agents_per_network: int
+    weights: Weights
+    state_dir: str
+    socket: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Moves that belong together, as far as they got."""
+
+    reason: str
+    """`net1 is gone`, `drain of net2`, `rebalance`, ..."""
+    total: int
+    done: int
+    failed: int
+    began_s: float
+    """Wall-clock seconds."""
+    left_s: float | None
+    """How long the rest will take at the pace so far; None where nothing is done yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Residence:
+    """Where a router is."""
+
+    router: str
+    name: str
+    host: str | None
+    """None: bound nowhere."""
+    since_s: float | None
+    """Wall-clock seconds; None where the rescheduler did not bring it there."""
+    moving: bool
+    note: str
+    """Why it is not where it should be, or what became of its last move; may be empty."""
+    ha: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Burden:
+    """How loaded the agent on a node is."""
+
+    node: str
+    host: str
+    standing: str
+    routers: int
+    load: float
+    """The sum of the weights of its routers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The rescheduler at one moment."""
+
+    at_s: float
+    node: str
+    doing: str
+    trouble: str
+    """What keeps it from its work or needs a hand; empty when all is well."""
+    looked_s: float | None
+    """When it last looked at all routers, wall-clock seconds."""
+    batches: tuple[Batch, ...]
+    burdens: tuple[Burden, ...]
+    routers: tuple[Residence, ...]
+    unplaced: tuple[tuple[str, str], ...]
+    """Router's name, and why no agent can take it."""
+    calls_at_once: int

@@ -1,0 +1,442 @@
+"""A node dies, is drained, comes back: where its routers are then. Neutron is the stand-in, time is virtual."""
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+import virtual_time
+from hotspare.model.errors import NotReachableError, RefusedError, TimedOutError
+from hotspare.model.routing import Stage
+from pool import Killed, Pool
+from standin.world import DHCP, L3, Router, World, cloud
+
+
+def story(told: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """A test in virtual time."""
+
+    @functools.wraps(told)
+    def test(*arguments: object, **named: object) -> None:
+        virtual_time.run(told(*arguments, **named))
+
+    return test
+
+
+async def begun(world: World, **options: float) -> Pool:
+    """All is well, and the rescheduler has seen it."""
+    pool = Pool(world, **options)
+    pool.begin()
+    await pool.served(within_s=60)
+    return pool
+
+
+def changes(pool: Pool) -> list[tuple[str, str]]:
+    return [(method, path) for method, path in pool.session.calls if method != "GET" and "l3-routers" in path]
+
+
+def carriers(pool: Pool) -> set[str]:
+    return {agent for router in pool.world.routers for agent in pool.agents_of(router)}
+
+
+# --- a node dies ------------------------------------------------------------------------------------------------------
+
+
+@story
+async def test_routers_of_a_fenced_node_are_served_by_the_others():
+    pool = await begun(cloud(hosts=3, routers=30))
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.astray()))
+    await pool.served(within_s=120)
+    assert carriers(pool) == {"l3-net2", "l3-net3"}
+    assert len(pool.moved()) == 10
+    assert len(changes(pool)) == 20, "one unbind and one bind a router"
+
+
+@story
+async def test_a_node_that_is_not_proved_dead_keeps_its_routers_whatever_neutron_thinks():
+    pool = await begun(cloud(hosts=3, routers=9))
+    pool.power_off("net1", fenced=False)
+    await asyncio.sleep(600)
+    assert changes(pool) == []
+    pool.cluster.unclean.clear()
+    pool.cluster.offline.add("net1")
+    await pool.served(within_s=120)
+
+
+@story
+async def test_a_live_node_whose_heartbeats_are_late_keeps_its_routers():
+    pool = await begun(cloud(hosts=3, routers=9))
+    pool.world.stop("l3-net1")
+    await asyncio.sleep(600)
+    assert changes(pool) == []
+
+
+@pytest.mark.parametrize("hindrance", ["no quorum", "runs elsewhere", "pacemaker dead"])
+@story
+async def test_without_the_clusters_leave_nothing_is_touched(hindrance):
+    pool = await begun(cloud(hosts=3, routers=9))
+    match hindrance:
+        case "no quorum":
+            pool.cluster.quorate = False
+        case "runs elsewhere":
+            pool.cluster.on = "net2"
+        case "pacemaker dead":
+            pool.cluster.dead = True
+    pool.power_off("net1")
+    await asyncio.sleep(300)
+    assert changes(pool) == []
+    report = pool.rescheduler.report(routers=False)
+    assert report.trouble
+    pool.cluster.quorate, pool.cluster.on, pool.cluster.dead = True, "net3", False
+    await pool.served(within_s=120)
+
+
+@story
+async def test_a_vrrp_router_is_left_to_vrrp():
+    world = cloud(hosts=3, routers=3)
+    world.add_router(Router("vrrp", "vrrp", ha=True), networks=["network-0"], agent="l3-net1")
+    pool = await begun(world)
+    pool.power_off("net1")
+    await pool.until(lambda: len(pool.moved()) == 1)
+    assert pool.agents_of("vrrp") == ("l3-net1",)
+    assert not any("vrrp" in path for _, path in changes(pool))
+
+
+@story
+async def test_all_but_one_die_one_after_the_other():
+    pool = await begun(cloud(hosts=4, routers=24))
+    for node in ("net1", "net2", "net3"):
+        pool.begin(on="net4")
+        pool.power_off(node)
+        await asyncio.sleep(2)
+    await pool.served(within_s=300)
+    assert carriers(pool) == {"l3-net4"}
+
+
+@story
+async def test_a_target_that_dies_in_the_middle_gives_its_routers_on():
+    pool = await begun(cloud(hosts=3, routers=30))
+    pool.power_off("net1")
+    await pool.until(lambda: len(changes(pool)) > 8)
+    pool.power_off("net2")
+    await pool.served(within_s=300)
+    assert carriers(pool) == {"l3-net3"}
+
+
+@story
+async def test_a_dead_agents_node_that_comes_back_keeps_what_was_not_taken_yet():
+    pool = await begun(cloud(hosts=3, routers=60), latency_s=0.5)
+    pool.power_off("net1")
+    await pool.until(lambda: len(changes(pool)) > 6)
+    for kind in ("l3", "switch"):
+        pool.world.start(f"{kind}-net1")
+    pool.cluster.offline.clear()
+    await pool.served(within_s=300)
+
+
+@story
+async def test_routers_that_nobody_can_take_are_named_with_the_reason_and_placed_when_somebody_can():
+    world = cloud(hosts=2, routers=2)
+    world.agents["l3-net2"].admin_up = False
+    pool = await begun(world)
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.rescheduler.report(routers=False).unplaced))
+    ((name, reason),) = pool.rescheduler.report(routers=False).unplaced
+    assert name == "router-0"
+    assert "net2" in reason
+    world.agents["l3-net2"].admin_up = True
+    await pool.served(within_s=120)
+
+
+# --- Neutron has a bad day --------------------------------------------------------------------------------------------
+
+
+@story
+async def test_every_tenth_call_a_500():
+    pool = await begun(cloud(hosts=3, routers=30))
+    count = iter(range(1, 10_000))
+
+    def fail(_method: str, _path: str) -> None:
+        if next(count) % 10 == 0:
+            raise RefusedError("Internal Server Error", code=500)
+
+    pool.session.before = fail
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.astray()))
+    await pool.served(within_s=300)
+
+
+@story
+async def test_answers_that_do_not_come_though_the_call_had_its_effect():
+    pool = await begun(cloud(hosts=3, routers=30))
+    count = iter(range(1, 10_000))
+
+    def lose(method: str, _path: str) -> None:
+        if method != "GET" and next(count) % 3 == 0:
+            raise TimedOutError("no answer")
+
+    pool.session.after = lose
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.astray()))
+    await pool.served(within_s=600)
+    assert len(changes(pool)) == 20, "nothing was sent twice"
+
+
+@story
+async def test_a_slow_api():
+    pool = await begun(cloud(hosts=3, routers=9), latency_s=2.0)
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.astray()))
+    await pool.served(within_s=300)
+
+
+@pytest.mark.parametrize("after_changes", [0, 1, 2, 5])
+@story
+async def test_an_api_that_is_gone_for_five_minutes_is_waited_for(after_changes):
+    pool = await begun(cloud(hosts=3, routers=30))
+    gone_s: list[float] = []
+
+    def refuse(method: str, _path: str) -> None:
+        if len(changes(pool)) > after_changes and not gone_s:
+            gone_s.append(virtual_time.now())
+        if gone_s and virtual_time.now() < gone_s[0] + 300:
+            raise NotReachableError("connection refused")
+        assert method
+
+    pool.session.before = refuse
+    pool.power_off("net1")
+    await pool.until(lambda: bool(gone_s))
+    await pool.until(lambda: bool(pool.rescheduler.report(routers=False).trouble), within_s=60)
+    await pool.served(within_s=900)
+
+
+@story
+async def test_another_agent_that_takes_routers_in_between_may_keep_them():
+    world = cloud(hosts=4, routers=40)
+    world.steal_every = 2
+    pool = await begun(world)
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.astray()))
+    await pool.served(within_s=300)
+
+
+@story
+async def test_a_bind_that_says_yes_and_does_nothing_is_seen():
+    world = cloud(hosts=4, routers=40)
+    world.race_every = 2
+    pool = await begun(world)
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.astray()))
+    await pool.served(within_s=300)
+
+
+# --- ours dies --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("effected", [True, False], ids=["effected", "not sent"])
+@pytest.mark.parametrize("elsewhere", [True, False], ids=["elsewhere", "there again"])
+@pytest.mark.parametrize("fault", ["death", "drain"])
+def test_a_rescheduler_killed_at_any_call_is_finished_by_the_next(fault, elsewhere, effected):
+    """Two routers have to go; the calls that this takes, looks included, are cut one after the other."""
+
+    async def told(at: int) -> bool:
+        pool = await begun(cloud(hosts=3, routers=6))
+        calls = iter(range(1, 10_000))
+
+        def kill(_method: str, _path: str) -> None:
+            if next(calls) == at:
+                raise Killed
+
+        if effected:
+            pool.session.after = kill
+        else:
+            pool.session.before = kill
+        if fault == "drain":
+            pool.cluster.drains["net1"] = "now"
+        else:
+            pool.power_off("net1")
+        killed = await pool.killed_or(lambda: "l3-net1" not in carriers(pool) and pool.is_calm())
+        pool.session.before = pool.session.after = lambda _method, _path: None
+        pool.begin(on="net2" if elsewhere else "net3")
+        await pool.until(lambda: "l3-net1" not in carriers(pool))
+        await pool.served(within_s=300)
+        return killed
+
+    cut = 0
+    while virtual_time.run(told(cut + 1)):
+        cut += 1
+    assert cut >= 6, "two routers are three calls each"
+
+
+@story
+async def test_a_stop_ends_within_five_seconds_and_leaves_no_router_bound_nowhere():
+    pool = await begun(cloud(hosts=3, routers=300), latency_s=0.3)
+    pool.power_off("net1")
+    await pool.until(lambda: len(changes(pool)) > 20)
+    began_s = virtual_time.now()
+    await pool.rescheduler.stop()
+    assert virtual_time.now() - began_s < 5
+    await pool.kill()
+    assert [router for router in pool.world.routers if not pool.agents_of(router)] == []
+    pool.begin(on="net2")
+    await pool.served(within_s=600)
+
+
+@story
+async def test_a_full_disk_moves_nothing_and_says_so():
+    pool = await begun(cloud(hosts=3, routers=9))
+    journal = pool.journals["net3"]
+    journal.full = True
+    pool.power_off("net1")
+    await pool.until(lambda: any("No space left" in str(facts) for _, facts in pool.told))
+    assert changes(pool) == []
+    journal.full = False
+    await pool.served(within_s=300)
+
+
+@story
+async def test_each_move_is_written_down_before_its_first_call_and_after_each():
+    pool = await begun(cloud(hosts=3, routers=3))
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.moved()))
+    stages = [record.stage for record in pool.journals["net3"].lines]
+    assert stages == [Stage.PLANNED, Stage.UNBOUND, Stage.BOUND, Stage.FORWARDING]
+
+
+# --- routers that nobody has ------------------------------------------------------------------------------------------
+
+
+@story
+async def test_a_router_that_somebody_else_lost_is_found_and_placed():
+    pool = await begun(cloud(hosts=3, routers=9))
+    pool.world.auto_schedule = False
+    pool.world.unbind("router-00000", "l3-net1")
+    await pool.until(lambda: pool.agents_of("router-00000") != (), within_s=180)
+    await pool.served()
+
+
+@story
+async def test_a_router_that_was_lost_while_its_agent_does_not_listen_is_not_given_to_another():
+    """The agent was never told, and still forwards: a second one would answer for the same addresses."""
+    world = cloud(hosts=3, routers=9, bound=1)
+    world.auto_schedule = False
+    world.let_go_s = 1e9
+    pool = await begun(world)
+    world.unbind("router-00000", "l3-net1")
+    await pool.until(lambda: any("did not let go" in str(facts.get("note")) for _, facts in pool.told))
+    assert pool.two_at_once == []
+    assert pool.agents_of("router-00000") == ("l3-net1",)
+
+
+@story
+async def test_a_router_without_a_port_is_nobodys_concern():
+    world = cloud(hosts=3, routers=3)
+    world.add_router(Router("new", "new"), networks=[])
+    pool = Pool(world)
+    pool.begin()
+    await asyncio.sleep(300)
+    assert changes(pool) == []
+
+
+# --- planned ----------------------------------------------------------------------------------------------------------
+
+
+@story
+async def test_a_drained_node_gives_its_routers_away_one_after_the_other_and_gets_none_back():
+    pool = await begun(cloud(hosts=3, routers=30))
+    pool.cluster.drains["net1"] = "now"
+    await pool.until(lambda: "l3-net1" not in carriers(pool))
+    await pool.served()
+    outages = [float(str(facts["outage_s"])) for facts in pool.moved()]
+    assert len(outages) == 10
+    assert max(outages) < 12
+
+
+@story
+async def test_a_hung_agent_gets_its_router_back_and_the_drain_says_so():
+    world = cloud(hosts=3, routers=3)
+    world.let_go_s = 1e9
+    pool = await begun(world)
+    pool.cluster.drains["net1"] = "now"
+    await pool.until(lambda: any("did not let go" in str(facts.get("note")) for _, facts in pool.told))
+    assert pool.two_at_once == []
+    assert pool.agents_of("router-00000") == ("l3-net1",)
+
+
+@story
+async def test_a_drain_that_shall_stop_at_the_first_failure_does():
+    world = cloud(hosts=3, routers=30)
+    world.let_go_s = 1e9
+    pool = await begun(world)
+    pool.cluster.drains["net1"] = "now stop-on-failure"
+    await asyncio.sleep(400)
+    failed = [facts for what, facts in pool.told if what == "router.not_moved"]
+    assert 1 <= len(failed) <= 2, "the canaries of two targets"
+    world.let_go_s = 0.5
+    pool.cluster.drains["net1"] = "again"
+    await pool.until(lambda: "l3-net1" not in carriers(pool))
+
+
+@story
+async def test_a_death_goes_before_a_drain_that_is_under_way():
+    pool = await begun(cloud(hosts=4, routers=80))
+    pool.cluster.drains["net1"] = "now"
+    await pool.until(lambda: len(pool.moved()) >= 2)
+    pool.power_off("net2")
+    await pool.until(lambda: "l3-net2" not in carriers(pool), within_s=60)
+    assert "l3-net1" in carriers(pool)
+    await pool.until(lambda: "l3-net1" not in carriers(pool))
+    await pool.served()
+
+
+@story
+async def test_a_rebalance_spreads_the_routers_evenly():
+    pool = await begun(cloud(hosts=4, routers=40, bound=1))
+    placed = await pool.rescheduler.rebalance(only_plan=True)
+    assert changes(pool) == []
+    assert len(placed.moves) == 30
+    await pool.rescheduler.rebalance(only_plan=False)
+    await pool.until(lambda: len(pool.moved()) == 30)
+    await pool.served()
+    burdens = {burden.node: burden.routers for burden in pool.rescheduler.report(routers=False).burdens}
+    assert burdens == {"net1": 10, "net2": 10, "net3": 10, "net4": 10}
+
+
+@story
+async def test_a_takeover_brings_the_routers_named_to_the_node_named():
+    pool = await begun(cloud(hosts=3, routers=9))
+    await pool.rescheduler.takeover(["router-0", "router-00001"], "net3", only_plan=False)
+    await pool.until(lambda: len(pool.moved()) == 2)
+    assert pool.agents_of("router-00000") == pool.agents_of("router-00001") == ("l3-net3",)
+    await pool.served()
+    with pytest.raises(RefusedError, match="knows no router"):
+        await pool.rescheduler.takeover(["nothing"], "net3", only_plan=False)
+    with pytest.raises(RefusedError, match="no node of edge"):
+        await pool.rescheduler.takeover(["router-0"], "net9", only_plan=False)
+
+
+@story
+async def test_where_a_router_is_and_since_when():
+    pool = await begun(cloud(hosts=3, routers=3))
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.moved()))
+    first, second, _third = pool.rescheduler.report(routers=True).routers
+    assert (first.name, first.host, first.moving) == ("router-0", "net2", False)
+    assert first.since_s is not None
+    assert second.since_s is None
+
+
+# --- DHCP -------------------------------------------------------------------------------------------------------------
+
+
+@story
+async def test_networks_of_a_dead_node_get_a_dhcp_agent_again():
+    world = cloud(hosts=3, routers=3)
+    world.bind_network("network-0", "dhcp-net1")
+    pool = await begun(world)
+    pool.power_off("net1")
+    await pool.until(lambda: "dhcp-net1" not in world.leasing["network-0"], within_s=120)
+    assert len(world.leasing["network-0"]) == 1
+    assert {agent.kind for agent in world.agents.values()} >= {DHCP, L3}
