@@ -32,7 +32,7 @@ def switch_end(lab: Lab, cable: str) -> dict[str, object]:
 
 def test_every_machine_lets_the_operator_in_by_key_and_is_known_before(bare_lab):
     for machine in bare_lab.layout.machines:
-        assert bare_lab.ssh(machine.name, "hostname").strip() == machine.name
+        assert bare_lab.lab("ssh", machine.name, "--", "hostname").strip() == machine.name
 
 
 def test_every_machine_is_running_without_a_failed_unit(bare_lab):
@@ -176,6 +176,6 @@ def test_up_on_a_lab_that_is_up_changes_nothing(bare_lab):
 
 
 def test_the_operators_desk_finds_cloud_and_cluster_file(bare_lab):
-    said = bare_lab.desk("sh", "-c", "echo $OS_CLOUD $HOTSPARE_FILE; ip -brief address show br-oob")
+    said = bare_lab.lab("shell", "--", "sh", "-c", "echo $OS_CLOUD $HOTSPARE_FILE; ip -brief address show br-oob")
     assert f"lab {bare_lab.layout.cluster_yaml}" in said
     assert "10.0.9.254/24" in said
