@@ -1,4 +1,5 @@
-"""The labs that lab tests run on: `lab` is a whole one, for the session; `bare_lab` has machines, cables and power.
+"""The labs that lab tests run on, for the session: `lab` is a whole one; `bare_lab` has machines, cables and power, and
+a cluster once a test has made one.
 
 HOTSPARE_TEST_LAB names the whole one (default `test`), HOTSPARE_TEST_ROUTERS says how many routers it has. A lab of
 that name that is up before is used as it is and left up: bring it up by hand once, and tests start at once.
@@ -39,6 +40,6 @@ def lab() -> Iterator[Lab]:
     yield from _lab(os.environ.get("HOTSPARE_TEST_LAB", "test"), "--routers", routers, timeout_s=900)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bare_lab() -> Iterator[Lab]:
     yield from _lab(os.environ.get("HOTSPARE_TEST_BARE_LAB", "testbare"), "--bare", timeout_s=600)

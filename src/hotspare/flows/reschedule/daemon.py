@@ -370,7 +370,7 @@ class Rescheduler:
         )
 
     def _what_troubles(self, unplaced: list[tuple[str, str]]) -> str:
-        if trouble := self._watch.hindered() or self._trouble:
+        if trouble := self._watch.troubled() or self._trouble:
             return trouble
         if unplaced:
             name, why = unplaced[0]
