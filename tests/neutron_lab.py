@@ -21,8 +21,21 @@ systemd-run --collect --quiet --unit=neutron-dhcp-agent \
 """
 LEFT = "ip netns list | grep ^qrouter- || :"
 READER = "reader"
-STOP_API = "systemctl stop --no-block neutron-api; systemctl kill --signal=KILL neutron-api; systemctl stop neutron-api"
-"""A request that waits for an agent that does not listen would keep it from stopping for two minutes."""
+
+
+def stopped(units: str, *, whom: str) -> str:
+    """A command that stops units at once.
+
+    Asked to, the Open vSwitch agent does not stop within 90 s, the L3 agent needs a quarter of a minute, and the API
+    waits for a request that waits for an agent that does not listen: two minutes.
+    """
+    steps = (
+        f"systemctl stop --no-block {units}",
+        f"systemctl kill --signal=KILL --kill-whom={whom} {units}",
+        f"systemctl stop {units}",
+        f"systemctl reset-failed {units}",
+    )
+    return f"{{ {'; '.join(steps)}; }} 2>&1; :"
 
 
 class LabCloud:
@@ -43,7 +56,7 @@ class LabCloud:
         with ExitStack() as undo:
             undo.enter_context(self._cluster_at_rest())
             undo.callback(self._forget_agents)
-            undo.callback(self._on_all, f"systemctl stop neutron-dhcp-agent {AGENTS} 2>/dev/null; :")
+            undo.callback(self._on_all, stopped(f"neutron-dhcp-agent {AGENTS}", whom="all"))
             self._on_all(f"systemctl start {AGENTS}")
             self.lab.ssh("net3", DHCP)
             eventually(self._all_alive, within_s=90, what="Neutron has heard of all agents")
@@ -54,7 +67,7 @@ class LabCloud:
 
     def stop(self, host: str) -> None:
         """The L3 agent of the host has stopped; its Open vSwitch agent has not."""
-        self.lab.ssh(host, "systemctl stop neutron-l3-agent")
+        self.lab.ssh(host, stopped("neutron-l3-agent", whom="main"))
 
     def start(self, host: str) -> None:
         """It runs, and asks for its routers in a moment."""
@@ -73,7 +86,7 @@ class LabCloud:
     def away(self) -> Iterator[str]:
         """Nobody listens at the API's address. The name of a user to ask it as."""
         try:
-            self.lab.ssh("ctl", STOP_API)
+            self.lab.ssh("ctl", stopped("neutron-api", whom="all"))
             yield "admin"
         finally:
             self.lab.ssh("ctl", "systemctl start neutron-api", timeout_s=120)
