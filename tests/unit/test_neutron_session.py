@@ -39,7 +39,7 @@ def test_a_large_cloud_is_read_page_by_page(tmp_path):
     with Standin(cloud(hosts=4, routers=2500)).served() as standin:
         routing = asyncio.run(scheduling(standin, tmp_path).routing())
         assert standin.calls["GET routers"] == 3
-        assert standin.calls.total() == 1 + 3 + 3 + 1 + 3 + 4
+        assert standin.calls.total() == 1 + 3 + 5 + 1 + 3 + 4
     assert len(routing.routers) == 2500
     assert Counter(agent for agents in routing.bindings.values() for agent in agents) == {
         f"l3-net{number}": 625 for number in (1, 2, 3, 4)
