@@ -14,12 +14,13 @@ from hotspare.model.cluster import ClusterStatus, NodeState, Resource, Role
 from hotspare.model.errors import NotReachableError, RefusedError
 from hotspare.model.rescheduling import Settings
 from hotspare.model.routing import MoveRecord, Weights
+from hotspare.plan.names import local, rescheduler
 from hotspare.plan.verdict import DRAIN
 from standin.direct import DirectSession
 from standin.world import L3, World
 
 POOL = "edge"
-RESCHEDULER = f"{POOL}-rescheduler"
+RESCHEDULER = rescheduler(POOL)
 EPOCH_S = 1_764_000_000.0
 
 
@@ -141,9 +142,11 @@ class Cluster:
         found = []
         for name in up:
             demoted = name in self.demoted
-            found.append(_resource(f"{POOL}-local", Role.UNPROMOTED if demoted else Role.PROMOTED, name))
+            found.append(_resource(local(POOL), Role.UNPROMOTED if demoted else Role.PROMOTED, name))
             if not demoted:
-                found += [_resource(f"{POOL}-local-{agent}", Role.STARTED, name) for agent in ("ovs", "l3", "metadata")]
+                found += [
+                    _resource(f"{local(POOL)}-{agent}", Role.STARTED, name) for agent in ("ovs", "l3", "metadata")
+                ]
         return found
 
 

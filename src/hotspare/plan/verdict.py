@@ -4,9 +4,12 @@ from collections.abc import Collection, Mapping
 
 from hotspare.model.cluster import ClusterStatus, NodeState
 from hotspare.model.routing import Standing
+from hotspare.plan.names import local
 
 DRAIN = "hotspare-drain"
 """The permanent node attribute that marks a node whose routers are to go elsewhere."""
+STOP_ON_FAILURE = "stop-on-failure"
+"""In a drain's attribute: the first move that fails ends the drain."""
 
 
 def standings(
@@ -21,6 +24,6 @@ def _standing(status: ClusterStatus, node: NodeState | None, pool: str, *, drain
         return Standing.UNKNOWN
     if not node.online:
         return Standing.GONE
-    if node.name not in status.promoted_on(f"{pool}-local"):
+    if node.name not in status.promoted_on(local(pool)):
         return Standing.UNKNOWN
     return Standing.LEAVING if drains else Standing.LIVE

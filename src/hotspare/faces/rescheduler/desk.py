@@ -7,7 +7,8 @@
 `{"ask": "drain", "node": NODE}` → `{"moves": …, "unplaced": …}`; a drain is only planned here: it is begun by an
 attribute of the node, so that every rescheduler after this one knows of it.
 
-The last line of an answer has `"end": true`; a refusal has `"error"` and `"hint"`.
+The last line of an answer has `"end": true`; a refusal has `"error"` and `"hint"`, and `"cannot_tell": true` where
+whoever had to be asked did not answer.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from typing import Any
 
 from hotspare.codec import rescheduling_json
 from hotspare.flows.reschedule.daemon import Rescheduler
-from hotspare.model.errors import HotspareError
+from hotspare.model.errors import HotspareError, NotReachableError, TimedOutError
 from hotspare.model.rescheduling import Settings
 from hotspare.model.routing import Placement
 
@@ -56,7 +57,8 @@ class Desk:
                     writer.write(json.dumps(answer).encode() + b"\n")
                     await writer.drain()
             except HotspareError as refused:
-                writer.write(_refusal(refused.message, refused.hint))
+                untold = isinstance(refused, NotReachableError | TimedOutError)
+                writer.write(_refusal(refused.message, refused.hint, cannot_tell=untold))
             except (ValueError, KeyError, TypeError, AttributeError) as wrong:
                 writer.write(_refusal(f"not a request: {wrong!r}", "see docs/reference/rescheduler.md"))
             except TimeoutError:
@@ -113,5 +115,5 @@ def _listening(path: Path) -> socket.socket:
     return listening
 
 
-def _refusal(message: str, hint: str) -> bytes:
-    return json.dumps({"error": message, "hint": hint, "end": True}).encode() + b"\n"
+def _refusal(message: str, hint: str, *, cannot_tell: bool = False) -> bytes:
+    return json.dumps({"error": message, "hint": hint, "cannot_tell": cannot_tell, "end": True}).encode() + b"\n"
