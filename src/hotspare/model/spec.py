@@ -225,7 +225,7 @@ class Neutron(Part):
 class Gateway(Part):
     """An identity (Neutron's `host`) that owns routers, and the nodes that may carry it."""
 
-    strategy: Literal["cold"] = "cold"
+    strategy: Literal["cold", "reschedule"] = "cold"
     nodes: Annotated[tuple[Name, ...], BeforeValidator(_rows)] = Field(min_length=1)
 
 
@@ -272,6 +272,11 @@ class Spec(Part):
     def fenced(self) -> bool:
         """Whether a node that is lost is proved dead before it is replaced."""
         return self.fencing is None
+
+    @property
+    def pools(self) -> dict[str, Gateway]:
+        """The gateways whose nodes are all active."""
+        return {name: gateway for name, gateway in self.gateways.items() if gateway.strategy == "reschedule"}
 
 
 def beside(file: Path, path: str) -> Path:
