@@ -11,6 +11,7 @@ from hotspare.model.step import (
     AwaitMembers,
     AwaitStopped,
     ChangeCib,
+    CloudEntry,
     EnableUnit,
     ForgetNode,
     FreshKey,
@@ -33,6 +34,7 @@ EMPTY_CIB = Element("cib", (), (Element("configuration", (), tuple(
     Element(tag) for tag in ("crm_config", "nodes", "resources", "constraints")
 )),))  # fmt: skip
 AGENTS = "digest-of-the-agents"
+CLOUD = "digest-of-the-cloud's-entry"
 
 
 def spec_of(text: str) -> Spec:
@@ -155,11 +157,18 @@ class World:
                 return replace(self.files[node][AUTHKEY], mode=mode, owner=0)
             case FreshKey():
                 return FileFact("a fresh key", mode, 0, 256)
+            case CloudEntry():
+                return FileFact(CLOUD, mode, 0, 300)
         raise AssertionError(content)
 
     def plan(self) -> tuple[Stage, ...]:
         return bootstrap.plan(
-            self.spec, self.facts(), passwords=passwords(self.spec), agents=AGENTS, written=corosync_conf.write
+            self.spec,
+            self.facts(),
+            passwords=passwords(self.spec),
+            cloud=CLOUD,
+            agents=AGENTS,
+            written=corosync_conf.write,
         )
 
     def carry_out_all(self) -> tuple[Step, ...]:

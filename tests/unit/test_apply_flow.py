@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from cluster_world import AGENTS, World, edge, passwords, spec_of
+from cluster_world import AGENTS, CLOUD, World, edge, passwords, spec_of
 
 from hotspare.codec import corosync_conf, crm_mon_xml
 from hotspare.flows import apply as flow
@@ -17,7 +17,7 @@ from hotspare.model.step import AwaitStopped, Stage, StartUnit, Step
 
 SPEC = spec_of(edge(gateway=("{gw: {nodes", "{neutron-gateway: {nodes")))
 WORKING = crm_mon_xml.read((Path(__file__).parent / "crm_mon" / "working.xml").read_text())
-JOB = flow.Job(SPEC, passwords(SPEC), AGENTS, corosync_conf.write)
+JOB = flow.Job(SPEC, passwords(SPEC), CLOUD, AGENTS, corosync_conf.write)
 
 
 @dataclass

@@ -13,7 +13,8 @@ from hotspare.faces.report import screen
 from hotspare.model.answer import Answer
 from hotspare.model.cluster import ClusterStatus, FailedAction, Fenced, FenceEvent, NodeState, Resource, Role
 from hotspare.model.status import AgentReport
-from hotspare.plan.status import Seen, Wanted, view
+from hotspare.plan.seen import Seen
+from hotspare.plan.status import Wanted, view
 
 NODES = ("net1", "net2", "net3")
 WANTED = Wanted(

@@ -17,6 +17,7 @@ from hotspare.model.step import (
     AwaitMembers,
     AwaitStopped,
     ChangeCib,
+    CloudEntry,
     Content,
     EnableUnit,
     ForgetNode,
@@ -32,7 +33,7 @@ from hotspare.model.step import (
     Text,
     WriteFile,
 )
-from hotspare.plan.layout import AUTHKEY, AUTHKEY_BYTES, COROSYNC_CONF, FENCE_DIR
+from hotspare.plan.layout import AUTHKEY, AUTHKEY_BYTES, CONFIG_DIR, COROSYNC_CONF
 from hotspare.plan.reconcile import changes, reconciled
 from hotspare.ports import Remote
 
@@ -50,10 +51,14 @@ PYTHON = ("/usr/bin/python3", "-IS", "-c")
 
 
 class RemoteNodes:
-    """The nodes behind `remote`, the fence passwords that their files get, and the agents that they carry."""
+    """The nodes behind `remote`, the secrets that their files get (fence passwords, the cloud's entry), and the agents
+    that they carry.
+    """
 
-    def __init__(self, remote: Remote, passwords: Mapping[str, Secret], bundle: Bundle) -> None:
-        self._remote, self._passwords, self._bundle = remote, passwords, bundle
+    def __init__(
+        self, remote: Remote, passwords: Mapping[str, Secret], bundle: Bundle, *, cloud: Secret | None = None
+    ) -> None:
+        self._remote, self._passwords, self._bundle, self._cloud = remote, passwords, bundle, cloud
         self._fresh_key = Secret(os.urandom(AUTHKEY_BYTES))
 
     async def look(self, node: str, query: Query) -> NodeFacts:
@@ -113,6 +118,10 @@ class RemoteNodes:
                 return self._fresh_key.value
             case KeyOf(node):
                 return await self._key(node)
+            case CloudEntry(cloud):
+                if self._cloud is None:
+                    raise InvariantError(f"planned with the entry of cloud {cloud}, which nobody has read")
+                return self._cloud.value
 
     async def _key(self, node: str) -> bytes:
         """The key is binary and commands' output is text, so it comes as hexadecimal digits."""
@@ -121,8 +130,9 @@ class RemoteNodes:
         return bytes.fromhex(done.stdout)
 
     async def _write(self, node: str, path: str, mode: int, content: bytes) -> None:
-        if path.startswith(f"{FENCE_DIR}/"):
-            parents = (FENCE_DIR.rpartition("/")[0], FENCE_DIR)
+        directory = path.rpartition("/")[0]
+        if directory.startswith(CONFIG_DIR):
+            parents = dict.fromkeys((CONFIG_DIR, directory))
             await self._run(node, ("install", "-d", "-m", "0700", "-o", "root", "-g", "root", *parents), FILE_LIMIT_S)
         await self._remote.put(node, path, content, mode=mode, timeout_s=FILE_LIMIT_S)
 
@@ -169,9 +179,9 @@ class RemoteNodes:
         )
 
 
-def digests(passwords: Mapping[str, Secret]) -> dict[str, str]:
-    """What a plan may know of passwords."""
-    return {node: sha256(secret.value).hexdigest() for node, secret in passwords.items()}
+def digest(secret: Secret) -> str:
+    """What a plan may know of a secret."""
+    return sha256(secret.value).hexdigest()
 
 
 def _script(name: str) -> str:

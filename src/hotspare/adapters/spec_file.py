@@ -7,9 +7,9 @@ from pathlib import Path
 
 from hotspare.codec import spec_yaml
 from hotspare.model.errors import Problem, SpecError
+from hotspare.model.plain import mapping
 from hotspare.model.secret import Secret
 from hotspare.model.spec import Spec, beside
-from hotspare.model.spec_rules import mapping
 
 PASSWORD_BYTES_MAX = 4096
 
@@ -19,6 +19,7 @@ class SpecFile:
     """A spec, where it came from, and the fence passwords by node."""
 
     path: Path
+    document: spec_yaml.Document
     spec: Spec
     passwords: Mapping[str, Secret]
 
@@ -46,7 +47,7 @@ def read(path: Path) -> SpecFile:
     passwords = {
         name: _password(beside(path, node.fence.password_file)) for name, node in spec.nodes.items() if node.fence
     }
-    return SpecFile(path, spec, passwords)
+    return SpecFile(path, document, spec, passwords)
 
 
 def _named_files(path: Path, document: spec_yaml.Document) -> Iterator[Problem]:

@@ -1,9 +1,9 @@
 """Pacemaker's status as XML to a `ClusterStatus`. Source: `crm_mon --output-as=xml`, crm_mon.rng (api-result)."""
 
+import sys
 from collections.abc import Iterator
 from datetime import datetime
-
-from lxml import etree
+from xml.etree import ElementTree as ET
 
 from hotspare.model.cluster import (
     ClusterStatus,
@@ -11,6 +11,7 @@ from hotspare.model.cluster import (
     FailedAction,
     Fenced,
     FenceEvent,
+    LastAction,
     NodeState,
     Resource,
     Role,
@@ -21,11 +22,12 @@ CRM_MON = ("crm_mon", "--one-shot", "--output-as=xml", "--inactive", "--failcoun
 """The command whose output this module reads. Exit 0; 102 where Pacemaker does not run on the node."""
 
 INFINITY = 1_000_000
+_UNDER_WAY = 193
+"""Exit code that stands for a result that is still to come. Source: Pacemaker 2.1, PCMK_OCF_UNKNOWN."""
 _OLD_ROLES = {"Master": Role.PROMOTED, "Slave": Role.UNPROMOTED}
 _DEGRADED = frozenset({190, 191})
 """Exit codes of a monitor that found its resource at work, but troubled. Source: OCF 1.1, OCF_DEGRADED and
 OCF_DEGRADED_PROMOTED; Pacemaker counts them as success and lists them among the failures (2.1.5, measured)."""
-_PARSER = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True)
 
 
 def read(text: str) -> ClusterStatus:
@@ -36,8 +38,8 @@ def read(text: str) -> ClusterStatus:
         RefusedError: Pacemaker gave an error in its place; `code` is its exit status (102: not running there).
     """
     try:
-        root = etree.fromstring(text.encode(), _PARSER)
-    except etree.XMLSyntaxError as error:
+        root = ET.fromstring(text)  # noqa: S314 (what Pacemaker's own tool printed)
+    except ET.ParseError as error:
         raise ValueError(f"not Pacemaker's status: {error}") from error
     _refuse_failure(root)
     dc = root.find("summary/current_dc")
@@ -54,8 +56,8 @@ def read(text: str) -> ClusterStatus:
         maintenance=options is not None and _true(options, "maintenance-mode"),
         no_quorum_policy=_text(options, "no-quorum-policy"),
         last_change=_text(change, "time"),
-        nodes=tuple(_node(found) for found in root.iterfind("nodes/node")),
-        resources=tuple(_resources(root)),
+        nodes=tuple(_nodes(root)),
+        resources=tuple(found for top in root.iterfind("resources") for found in _resources(top)),
         failures=tuple(action for action, _ in told if action.exit_code not in _DEGRADED),
         degraded=tuple(
             action
@@ -65,10 +67,11 @@ def read(text: str) -> ClusterStatus:
         fail_counts=tuple(_fail_counts(root)),
         fencings=tuple(_fencing(found) for found in root.iterfind("fence_history/fence_event")),
         bans=tuple((_text(ban, "id"), _text(ban, "resource"), _text(ban, "node")) for ban in root.iterfind("bans/ban")),
+        last_actions=tuple(_last_actions(root)),
     )
 
 
-def _refuse_failure(root: etree._Element) -> None:
+def _refuse_failure(root: ET.Element) -> None:
     if root.tag not in {"pacemaker-result", "crm_mon"}:
         raise ValueError(f"not Pacemaker's status: <{root.tag}>")
     status = root.find("status")
@@ -79,11 +82,11 @@ def _refuse_failure(root: etree._Element) -> None:
         )
 
 
-def _text(element: etree._Element | None, name: str) -> str:
+def _text(element: ET.Element | None, name: str) -> str:
     return "" if element is None else element.get(name, "")
 
 
-def _true(element: etree._Element, name: str) -> bool:
+def _true(element: ET.Element, name: str) -> bool:
     return element.get(name) == "true"
 
 
@@ -96,7 +99,16 @@ def _role(text: str | None) -> Role | None:
         return Role.UNKNOWN
 
 
-def _node(found: etree._Element) -> NodeState:
+def _nodes(root: ET.Element) -> Iterator[NodeState]:
+    attributes = {
+        _text(node, "name"): {_text(one, "name"): _text(one, "value") for one in node.iterfind("attribute")}
+        for node in root.iterfind("node_attributes/node")
+    }
+    for found in root.iterfind("nodes/node"):
+        yield _node(found, attributes.get(_text(found, "name"), {}))
+
+
+def _node(found: ET.Element, attributes: dict[str, str]) -> NodeState:
     return NodeState(
         name=_text(found, "name"),
         id=_text(found, "id"),
@@ -108,30 +120,39 @@ def _node(found: etree._Element) -> NodeState:
         shutdown=_true(found, "shutdown"),
         is_dc=_true(found, "is_dc"),
         resources_running=int(found.get("resources_running", "0")),
+        attributes=attributes,
     )
 
 
-def _resources(root: etree._Element) -> Iterator[Resource]:
-    top = root.find("resources")
-    if top is None:
-        return
-    for found in top.iter("resource"):
-        above = {str(parent.tag): parent for parent in found.iterancestors() if parent is not top}
-        yield Resource(
-            id=_text(found, "id").partition(":")[0],
-            agent=_agent(_text(found, "resource_agent")),
-            role=_role(found.get("role")) or Role.UNKNOWN,
-            target_role=_role(found.get("target_role")),
-            active=_true(found, "active"),
-            failed=_true(found, "failed"),
-            blocked=_true(found, "blocked"),
-            managed=_true(found, "managed"),
-            orphaned=_true(found, "orphaned"),
-            pending=found.get("pending") or _under_way(_text(found, "role")),
-            nodes=tuple(_text(node, "name") for node in found.iterfind("node")),
-            clone=_text(above["clone"], "id") if "clone" in above else None,
-            group=_text(above["group"], "id").partition(":")[0] if "group" in above else None,
-        )
+def _resources(top: ET.Element, *, clone: str | None = None, group: str | None = None) -> Iterator[Resource]:
+    """All resources below `top`, with the clone and the group that they are in."""
+    for found in top:
+        if found.tag == "clone":
+            yield from _resources(found, clone=_text(found, "id"), group=group)
+        elif found.tag == "group":
+            yield from _resources(found, clone=clone, group=_text(found, "id").partition(":")[0])
+        elif found.tag != "resource":
+            yield from _resources(found, clone=clone, group=group)
+        else:
+            yield _resource(found, clone, group)
+
+
+def _resource(found: ET.Element, clone: str | None, group: str | None) -> Resource:
+    return Resource(
+        id=_text(found, "id").partition(":")[0],
+        agent=_agent(_text(found, "resource_agent")),
+        role=_role(found.get("role")) or Role.UNKNOWN,
+        target_role=_role(found.get("target_role")),
+        active=_true(found, "active"),
+        failed=_true(found, "failed"),
+        blocked=_true(found, "blocked"),
+        managed=_true(found, "managed"),
+        orphaned=_true(found, "orphaned"),
+        pending=found.get("pending") or _under_way(_text(found, "role")),
+        nodes=tuple(_text(node, "name") for node in found.iterfind("node")),
+        clone=clone,
+        group=group,
+    )
 
 
 def _under_way(role: str) -> str | None:
@@ -144,7 +165,7 @@ def _agent(text: str) -> str:
     return text.replace("::", ":")
 
 
-def _failure(found: etree._Element) -> FailedAction:
+def _failure(found: ET.Element) -> FailedAction:
     resource, task = _operation(_text(found, "op_key"), _text(found, "task"))
     return FailedAction(
         resource=resource,
@@ -158,12 +179,12 @@ def _failure(found: etree._Element) -> FailedAction:
     )
 
 
-def _call(found: etree._Element) -> str:
+def _call(found: ET.Element) -> str:
     """The number under which a node's executor knows the operation; a recurring one keeps it."""
     return _text(found, "call")
 
 
-def _well_again(root: etree._Element) -> Iterator[tuple[str, str, str]]:
+def _well_again(root: ET.Element) -> Iterator[tuple[str, str, str]]:
     """Node, resource and call of the operations whose last result is not a degraded one.
 
     Pacemaker keeps the last failure and the last success of an operation side by side, each with the time at which the
@@ -180,7 +201,31 @@ def _well_again(root: etree._Element) -> Iterator[tuple[str, str, str]]:
                     yield _text(node, "name"), _text(history, "id").partition(":")[0], call
 
 
-def _changed_s(operation: etree._Element) -> float:
+def _last_actions(root: ET.Element) -> Iterator[LastAction]:
+    for node in root.iterfind("node_history/node"):
+        for history in node.iterfind("resource_history"):
+            operations = sorted(history.iterfind("operation_history"), key=_age)
+            if operations:
+                last = operations[-1]
+                code = int(last.get("rc", "1"))
+                yield LastAction(
+                    resource=_text(history, "id").partition(":")[0],
+                    node=_text(node, "name"),
+                    task=_text(last, "task"),
+                    exit_code=None if code == _UNDER_WAY else code,
+                )
+
+
+def _age(operation: ET.Element) -> tuple[int, float]:
+    """Sorts a node's operations as they were begun: by number, and those of one number by their result's time.
+
+    One that is under way has no number yet and comes last.
+    """
+    call = int(operation.get("call", "0"))
+    return (call if call >= 0 else sys.maxsize, _changed_s(operation))
+
+
+def _changed_s(operation: ET.Element) -> float:
     """When the result became what it is, by the clock of the node that wrote it; 0 where that is not told."""
     try:
         return datetime.strptime(_text(operation, "last-rc-change"), "%a %b %d %H:%M:%S %Y").timestamp()  # noqa: DTZ007
@@ -195,7 +240,7 @@ def _operation(key: str, task: str) -> tuple[str, str]:
     return (resource or rest).partition(":")[0], task or task_of_key
 
 
-def _fail_counts(root: etree._Element) -> Iterator[FailCount]:
+def _fail_counts(root: ET.Element) -> Iterator[FailCount]:
     for node in root.iterfind("node_history/node"):
         for history in node.iterfind("resource_history"):
             text = history.get("fail-count", "0")
@@ -204,7 +249,7 @@ def _fail_counts(root: etree._Element) -> Iterator[FailCount]:
                 yield FailCount(_text(history, "id").partition(":")[0], _text(node, "name"), count)
 
 
-def _fencing(found: etree._Element) -> FenceEvent:
+def _fencing(found: ET.Element) -> FenceEvent:
     try:
         status = Fenced(_text(found, "status"))
     except ValueError:

@@ -5,7 +5,7 @@ from typing import Any
 
 from hotspare.codec import cib_xml, corosync_conf
 from hotspare.model.corosync import Section
-from hotspare.model.observed import FileFact, NodeFacts, Query, UnitFact
+from hotspare.model.observed import FileFact, NodeFacts, PythonFact, Query, UnitFact
 
 
 def question(query: Query) -> str:
@@ -17,6 +17,7 @@ def question(query: Query) -> str:
         "files": query.files,
         "directory": query.directory,
         "vips": query.vips,
+        "python": query.python,
     }
     return json.dumps(asked, separators=(",", ":"))
 
@@ -43,8 +44,16 @@ def read(text: str, node: str, conf: str) -> NodeFacts:
         cmap=None if told["cmap"] is None else corosync_conf.read_cmap(told["cmap"]),
         cib=None if told["cib"] is None else cib_xml.read(told["cib"]),
         answers={address: tuple(macs) for address, macs in told["answers"].items()},
+        python=_python(told["python"]),
         troubles=tuple(told["troubles"]),
     )
+
+
+def _python(told: dict[str, Any] | None) -> PythonFact | None:
+    if told is None:
+        return None
+    version = told["version"]
+    return PythonFact(told["path"], (version[0], version[1]) if version else None, told["lacks"])
 
 
 def _conf(text: str | None) -> Section | None:

@@ -10,8 +10,9 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from hotspare.model.errors import Problem, SpecError
+from hotspare.model.plain import Path, dotted
 from hotspare.model.spec import Spec
-from hotspare.model.spec_rules import Path, dotted, findings
+from hotspare.model.spec_rules import findings
 
 DEPTH_MAX = 16
 """Deeper than any file of ours; an alias that contains itself has no end."""

@@ -41,6 +41,8 @@ class Job:
     spec: Spec
     passwords: Mapping[str, str]
     """SHA-256 of each node's fence password."""
+    cloud: str
+    """SHA-256 of the cloud's entry of clouds.yaml; empty where no node gets it."""
     agents: str
     """Digest of the resource agents."""
     written: Callable[[Section], str]
@@ -83,7 +85,9 @@ async def plan(job: Job, nodes: Nodes) -> tuple[Stage, ...]:
         WorldError: every reason why nothing can be done.
     """
     facts = await observe(job.spec, nodes)
-    return bootstrap.plan(job.spec, facts, passwords=job.passwords, agents=job.agents, written=job.written)
+    return bootstrap.plan(
+        job.spec, facts, passwords=job.passwords, cloud=job.cloud, agents=job.agents, written=job.written
+    )
 
 
 async def observe(spec: Spec, nodes: Nodes) -> Mapping[str, NodeFacts]:

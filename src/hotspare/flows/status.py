@@ -7,7 +7,8 @@ from typing import TypeVar
 from hotspare.model.cluster import ClusterStatus
 from hotspare.model.errors import HotspareError
 from hotspare.model.status import StatusView
-from hotspare.plan.status import Seen, Wanted, view
+from hotspare.plan.seen import Seen
+from hotspare.plan.status import Wanted, view
 from hotspare.ports import Neutron, Site
 
 NODE_LIMIT_S = 8.0
@@ -21,12 +22,11 @@ T = TypeVar("T")
 async def status(wanted: Wanted, site: Site, neutron: Neutron | None, *, now: Callable[[], float]) -> StatusView:
     """The status of the cluster. Never fails because a node or Neutron does not answer: that is part of it."""
     at_s = now()
-    nodes = dict.fromkeys(name for names in wanted.gateways.values() for name in names)
     cluster, states, routers, agents = await asyncio.gather(
         _told(site.status(), CLUSTER_LIMIT_S),
-        _each({node: site.node(node) for node in nodes}, NODE_LIMIT_S),
-        _each({name: neutron.routers(name) for name in wanted.gateways} if neutron else {}, NEUTRON_LIMIT_S),
-        _each({name: neutron.agents(name) for name in wanted.gateways} if neutron else {}, NEUTRON_LIMIT_S),
+        _each({node: site.node(node) for node in wanted.carriers}, NODE_LIMIT_S),
+        _each({host: neutron.routers(host) for host in wanted.identities} if neutron else {}, NEUTRON_LIMIT_S),
+        _each({host: neutron.agents(host) for host in wanted.identities} if neutron else {}, NEUTRON_LIMIT_S),
     )
     asked: str | None = None
     seen: ClusterStatus | str = cluster if isinstance(cluster, str) else cluster[1]

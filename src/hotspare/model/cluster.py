@@ -41,6 +41,7 @@ class NodeState:
     is_dc: bool
     resources_running: int
     attributes: Mapping[str, str] = field(default_factory=dict)
+    """Node attributes, permanent and transient ones; Pacemaker tells none of a node that is offline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,21 @@ class FailedAction:
     """How it ended: complete, Timed Out, Error, ..."""
     at: str
     """When, as Pacemaker writes it, in the node's own time."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastAction:
+    """The latest action on a resource on a node that is on record there, as the cluster knows it.
+
+    A probe that found nothing is never among them: Pacemaker's status leaves it out (2.1.5, seen).
+    """
+
+    resource: str
+    node: str
+    task: str
+    """start, stop, promote, monitor, probe, ..."""
+    exit_code: int | None
+    """None while it is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +151,8 @@ class ClusterStatus:
     """Newest first."""
     bans: tuple[tuple[str, str, str], ...]
     """Constraints that keep a resource off a node: id, resource, node."""
+    last_actions: tuple[LastAction, ...] = ()
+    """One for each resource and node with a history."""
 
     @property
     def online(self) -> tuple[str, ...]:
@@ -153,6 +171,11 @@ class ClusterStatus:
     def instances(self, resource: str) -> Iterator[Resource]:
         """The resource of this id, or every instance of it."""
         return (found for found in self.resources if found.id == resource)
+
+    def last_action(self, resource: str, node: str) -> LastAction | None:
+        """The latest action on the resource on the node."""
+        found = (action for action in self.last_actions if (action.resource, action.node) == (resource, node))
+        return next(found, None)
 
     def running_on(self, resource: str) -> tuple[str, ...]:
         """Nodes where the resource is active, in any role; not where it is only on its way there or away."""

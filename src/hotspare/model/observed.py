@@ -28,6 +28,8 @@ class Query:
     directory: str
     vips: tuple[tuple[str, str], ...]
     """Addresses to ask for on the wire: address and interface."""
+    python: str | None = None
+    """The interpreter to ask what it is; empty: the one that runs the L3 agent. None: nobody needs to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,17 @@ class UnitFact:
     known: bool
     enabled: bool
     active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PythonFact:
+    """An interpreter on a node; `path` is empty where none was found."""
+
+    path: str
+    version: tuple[int, int] | None
+    """None where it could not be run."""
+    lacks: str
+    """Why it cannot import what a daemon of ours needs, in its own words; empty where it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,5 +89,7 @@ class NodeFacts:
     """The cluster's configuration; None where Pacemaker does not run or has none yet."""
     answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Address that was asked for on the wire → MACs that answered."""
+    python: PythonFact | None = None
+    """The interpreter that was asked for."""
     troubles: tuple[str, ...] = ()
     """What could not be looked at, in words."""

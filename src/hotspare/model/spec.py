@@ -16,6 +16,7 @@ LOCAL = "local"
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _AGENT = re.compile(r"ocf:[\w.-]+:[\w.-]+|systemd:[\w.@\\-]+|lsb:[\w.-]+")
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _SECRET = re.compile(r"passw|passphrase|secret|(^|[_-])pass([_-]|$)", re.IGNORECASE)
 _NO_SECRETS = "passwords never enter the cluster's configuration; have it read from a file"
 
@@ -25,6 +26,12 @@ def _name(text: str) -> str:
         raise ValueError(
             "not a name: 1 to 63 letters, digits, '-', '_' or '.', starting and ending with a letter or digit"
         )
+    return text
+
+
+def _host(text: str) -> str:
+    if not _HOST.fullmatch(text):
+        raise ValueError("not a host: letters, digits, '-', '_' and '.', as `openstack network agent list` shows it")
     return text
 
 
@@ -98,6 +105,7 @@ def _rows(value: object) -> object:
 
 
 Name = Annotated[str, AfterValidator(_name)]
+Host = Annotated[str, AfterValidator(_host)]
 Address = Annotated[
     str, AfterValidator(_address), WithJsonSchema({"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]})
 ]
@@ -160,6 +168,8 @@ class Node(Part):
     address: str | None = Field(default=None, min_length=1)
     """What to connect to by SSH; the node's name when not given."""
     fence: Fence | None = None
+    agent_host: Host | None = None
+    """Neutron's `host` of the node's own agents, where it has some; the node's name when not given."""
 
 
 class Vip(Part):
@@ -220,13 +230,33 @@ class Neutron(Part):
     metadata_config: AbsolutePath = "/etc/neutron/metadata_agent.ini"
     user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]*$")] = "neutron"
     """The user that the agents run as."""
+    python: AbsolutePath | None = None
+    """On the nodes, the interpreter for what moves routers (strategy `reschedule`): Python 3.11 or newer, with
+    openstacksdk. That of the program `neutron-l3-agent` when not given."""
+
+
+class Weights(Part):
+    """What a router costs the agent that serves it, in parts (strategy `reschedule`)."""
+
+    router: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    gateway: float = Field(default=0.5, ge=0, allow_inf_nan=False)
+    interface: float = Field(default=0.25, ge=0, allow_inf_nan=False)
+    floating_ip: float = Field(default=0.1, ge=0, allow_inf_nan=False)
 
 
 class Gateway(Part):
-    """An identity (Neutron's `host`) that owns routers, and the nodes that may carry it."""
+    """What owns routers, and the nodes that may carry it.
+
+    `cold`: an identity (Neutron's `host`, the gateway's name) that one of the nodes carries at a time. `reschedule`: a
+    pool, in which every node is active under a host of its own (`agent_host`), and a lost node's routers are moved to
+    the others.
+    """
 
     strategy: Literal["cold", "reschedule"] = "cold"
     nodes: Annotated[tuple[Name, ...], BeforeValidator(_rows)] = Field(min_length=1)
+    dhcp_agents_per_network: int = Field(default=1, ge=1, le=32)
+    """How many DHCP agents of a pool serve a network; as in neutron.conf."""
+    weights: Weights = Weights()
 
 
 class Inside(Part):
@@ -274,9 +304,18 @@ class Spec(Part):
         return self.fencing is None
 
     @property
+    def carried(self) -> dict[str, Gateway]:
+        """The gateways that one node carries at a time."""
+        return {name: gateway for name, gateway in self.gateways.items() if gateway.strategy == "cold"}
+
+    @property
     def pools(self) -> dict[str, Gateway]:
         """The gateways whose nodes are all active."""
         return {name: gateway for name, gateway in self.gateways.items() if gateway.strategy == "reschedule"}
+
+    def hosts(self, pool: str) -> dict[str, str]:
+        """Each node of the pool, and Neutron's `host` of its agents."""
+        return {node: self.nodes[node].agent_host or node for node in self.gateways[pool].nodes}
 
 
 def beside(file: Path, path: str) -> Path:

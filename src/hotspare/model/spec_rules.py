@@ -4,10 +4,10 @@ whose other parts are wrong, too.
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
-Path = tuple[str | int, ...]
-Finding = tuple[Path, str]
+from hotspare.model import pool_rules
+from hotspare.model.plain import Finding, Path, dotted, mapping, rows
 
 _NO_FENCING = (
     "no fencing: without it a node that hangs keeps forwarding beside its successor. "
@@ -27,19 +27,10 @@ def findings(plain: Mapping[str, object]) -> Iterator[Finding]:
     yield from _prefixes(plain)
     yield from _fencing(plain)
     yield from _gateways(plain)
+    yield from pool_rules.findings(plain)
     yield from _resources(plain)
     yield from _names(plain)
     yield from _drill(plain)
-
-
-def mapping(value: object) -> Mapping[str, object]:
-    """The value if it is a mapping, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def rows(value: object) -> Sequence[object]:
-    """The value if it is a list, else an empty one."""
-    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
 
 
 def _canonical(value: object) -> str | None:
@@ -147,9 +138,11 @@ def _gateways(plain: Mapping[str, object]) -> Iterator[Finding]:
 
 def _places(path: Path, names: object, nodes: Mapping[str, object]) -> Iterator[Finding]:
     """A list of nodes names each once, and none that is not there."""
-    seen: set[object] = set()
+    seen: set[str] = set()
     for number, node in enumerate(rows(names)):
-        if isinstance(node, str) and node not in nodes:
+        if not isinstance(node, str):
+            continue
+        if node not in nodes:
             known = ", ".join(nodes) or "none"
             yield (*path, number), f"there is no node {node}; the nodes are: {known}"
         if node in seen:
@@ -197,7 +190,7 @@ def _target(name: str, target: str, plain: Mapping[str, object]) -> Iterator[Fin
     if target not in {*gateways, *vips, *resources}:
         known = ", ".join([*gateways, *vips, *(other for other in resources if other != name)]) or "none"
         yield path, f"there is no {target}; gateways, addresses and resources are: {known}"
-    elif mapping(resources.get(target)).get("clone") is True:
+    elif mapping(resources.get(target)).get("clone") is True or pool_rules.is_pool(gateways.get(target)):
         yield path, f"{target} is on several nodes at once; stay with something that is on one"
     elif name in _followed(target, resources):
         yield path, f"{target} stays with {name}, at last; a circle has no place to go"
@@ -213,8 +206,14 @@ def _followed(name: str, resources: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(found)
 
 
-_DERIVED = re.compile(r"-(after|apart|before|demote|meta|monitor|not|parameters|promote|rather|start|stop|with)(-.*)?")
+_DERIVED = re.compile(
+    r"-(after|apart|before|demote|meta|monitor|not|on|parameters|promote|rather|start|stop|with)(-.*)?"
+)
 """What follows a resource's name in the ids of its own parts and constraints."""
+
+
+_PARTS = ("clone", "agents", "ovs", "l3", "metadata")
+"""What follows a gateway's name in the ids of its resources."""
 
 
 def _names(plain: Mapping[str, object]) -> Iterator[Finding]:
@@ -237,8 +236,9 @@ def _ids(plain: Mapping[str, object]) -> Iterator[tuple[Path, str, str]]:
     """Where a name stands, the id that it becomes, and what has that id."""
     for name in mapping(plain.get("nodes")):
         yield ("nodes", name), f"fence-{name}", f"the fence device of {name}"
-    for name in mapping(plain.get("gateways")):
-        for id_ in (name, *(f"{name}-{part}" for part in ("clone", "agents", "ovs", "l3", "metadata"))):
+    for name, gateway in mapping(plain.get("gateways")).items():
+        parts = pool_rules.PARTS if pool_rules.is_pool(gateway) else _PARTS
+        for id_ in (name, *(f"{name}-{part}" for part in parts)):
             yield ("gateways", name), id_, f"a resource of gateway {name}"
     for name in mapping(plain.get("vips")):
         yield ("vips", name), name, f"the address {name}"
@@ -253,11 +253,3 @@ def _drill(plain: Mapping[str, object]) -> Iterator[Finding]:
         node = mapping(witness).get("node")
         if isinstance(node, str) and node not in nodes:
             yield ("drill", "witnesses", number, "node"), f"there is no node {node}; the nodes are: {', '.join(nodes)}"
-
-
-def dotted(path: Path) -> str:
-    """`nodes.net1.rings[0]`"""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text

@@ -56,6 +56,30 @@ class GatewayLine:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolNode:
+    """One node of a pool: Neutron's host of its agents, whether it may forward, which of its agents run."""
+
+    name: str
+    host: str
+    active: bool
+    agents: Mapping[str, bool]
+    served: int | None
+    routers: int | None
+    """None where Neutron, or the node, could not be asked."""
+    missing: tuple[str, ...]
+    """Names of routers that are not served, each with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLine:
+    """A gateway whose nodes are all active, and where its routers are moved from."""
+
+    name: str
+    nodes: tuple[PoolNode, ...]
+    rescheduler: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class StatusView:
     """The state of one cluster at one moment. `answer` is what the exit status says."""
 
@@ -67,3 +91,4 @@ class StatusView:
     lines: tuple[Line, ...]
     nodes: tuple[NodeLine, ...]
     gateways: tuple[GatewayLine, ...]
+    pools: tuple[PoolLine, ...] = ()

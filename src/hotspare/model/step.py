@@ -34,7 +34,14 @@ class KeyOf:
     node: str
 
 
-Content = Text | Password | FreshKey | KeyOf
+@dataclass(frozen=True, slots=True)
+class CloudEntry:
+    """What the operator's clouds.yaml says of one cloud, with its secrets."""
+
+    cloud: str
+
+
+Content = Text | Password | FreshKey | KeyOf | CloudEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ class RemoveFile:
 
 @dataclass(frozen=True, slots=True)
 class InstallAgents:
-    """The resource agents of this version (digest) are installed, and no file of an older one is left."""
+    """The resource agents of this version (digest), and what they run of ours, are installed; no older file is left."""
 
     node: str
     digest: str

@@ -16,6 +16,7 @@ from hotspare.model.step import (
     AwaitMembers,
     AwaitStopped,
     ChangeCib,
+    CloudEntry,
     Content,
     EnableUnit,
     ForgetNode,
@@ -35,9 +36,11 @@ from hotspare.model.step import (
 from hotspare.plan import configuration, membership, reconcile
 from hotspare.plan.layout import (
     AUTHKEY,
+    CLOUDS,
     COROSYNC_CONF,
     FENCE_DIR,
     UNITS,
+    in_pool,
     password_path,
     script_path,
     script_text,
@@ -55,13 +58,14 @@ def plan(
     facts: Mapping[str, NodeFacts],
     *,
     passwords: Mapping[str, str],
+    cloud: str,
     agents: str,
     written: Callable[[Section], str],
 ) -> tuple[Stage, ...]:
     """The stages, in order.
 
-    `passwords` are SHA-256 digests by node, `agents` is the digest of our resource agents, `written` gives the text of
-    a corosync.conf.
+    `passwords` are SHA-256 digests by node, `cloud` is that of the cloud's entry (empty where no node needs it),
+    `agents` is the digest of our resource agents, `written` gives the text of a corosync.conf.
 
     Raises:
         WorldError: a running cluster cannot take what the file asks for.
@@ -74,7 +78,7 @@ def plan(
     conf = membership.desired(spec, nodes)
     _refuse(conf, nodes, facts, confs)
     stages = (
-        Stage("files", tuple(_files(spec, facts, written(conf), passwords=passwords, agents=agents))),
+        Stage("files", tuple(_files(spec, facts, written(conf), passwords=passwords, cloud=cloud, agents=agents))),
         Stage("reload", tuple(_reload(conf, facts))),
         *(Stage(f"start {unit.removesuffix('.service')}", tuple(_units(unit, facts))) for unit in UNITS),
         Stage("configuration", tuple(_configuration(spec, facts))),
@@ -110,7 +114,7 @@ def _refuse(
 
 
 def _files(
-    spec: Spec, facts: Mapping[str, NodeFacts], text: str, *, passwords: Mapping[str, str], agents: str
+    spec: Spec, facts: Mapping[str, NodeFacts], text: str, *, passwords: Mapping[str, str], cloud: str, agents: str
 ) -> Iterator[Step]:
     keep = keeper(facts)
     for name, node in facts.items():
@@ -121,6 +125,7 @@ def _files(
         if node.agents != agents:
             yield InstallAgents(name, agents)
         yield from _fence_files(spec, node, passwords)
+        yield from _cloud_file(spec, node, cloud)
 
 
 def keeper(facts: Mapping[str, NodeFacts]) -> str | None:
@@ -183,18 +188,28 @@ def _fence_files(spec: Spec, node: NodeFacts, passwords: Mapping[str, str]) -> I
             yield WriteFile(node.name, path, mode, content, _shown(has))
 
 
+def _cloud_file(spec: Spec, node: NodeFacts, digest: str) -> Iterator[Step]:
+    if spec.neutron is None or not in_pool(spec, node.name):
+        return
+    has = node.files.get(CLOUDS)
+    if has is None or (has.digest, has.mode, has.owner) != (digest, 0o600, 0):
+        yield WriteFile(node.name, CLOUDS, 0o600, CloudEntry(spec.neutron.cloud))
+
+
 def _shown(fact: FileFact | None) -> str | None:
     return fact.text if fact else None
 
 
 def _leftovers(spec: Spec, facts: Mapping[str, NodeFacts]) -> Iterator[Step]:
-    """Fence secrets that nothing uses any more; taken away last, when the configuration no longer names them."""
+    """Secrets that nothing uses any more; taken away last, when the configuration no longer names them."""
     for name, node in facts.items():
         wanted = {path(other) for other in spec.nodes if other != name for path in (password_path, script_path)}
         wanted = wanted if spec.fenced else set()
         for path in sorted(node.files):
             if path.startswith(f"{FENCE_DIR}/") and path not in wanted:
                 yield RemoveFile(name, path)
+        if CLOUDS in node.files and not in_pool(spec, name):
+            yield RemoveFile(name, CLOUDS)
 
 
 # --- the running cluster ----------------------------------------------------------------------------------------------

@@ -8,11 +8,6 @@ from hotspare.model.drill import ClusterState
 FENCING = "stonith:"
 
 
-def agents_of(gateway: str) -> tuple[str, ...]:
-    """The resources that are the gateway's agents, in the order in which they start."""
-    return tuple(f"{gateway}-{agent}" for agent in ("ovs", "l3", "metadata"))
-
-
 def carrier(status: ClusterStatus, gateway: str) -> str | None:
     """The one node on which the gateway is promoted; None where it is none, or more than one."""
     found = status.promoted_on(gateway)

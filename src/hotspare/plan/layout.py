@@ -9,7 +9,11 @@ from hotspare.plan import resources
 COROSYNC_CONF = "/etc/corosync/corosync.conf"
 AUTHKEY = "/etc/corosync/authkey"
 AUTHKEY_BYTES = 256
-FENCE_DIR = "/etc/hotspare/fence"
+CONFIG_DIR = "/etc/hotspare"
+FENCE_DIR = f"{CONFIG_DIR}/fence"
+CLOUDS = f"{CONFIG_DIR}/clouds.yaml"
+"""How the nodes of a pool reach Neutron's API."""
+
 OCF_ROOT = "/usr/lib/ocf"
 UNITS = ("corosync.service", "pacemaker.service")
 AGENT_UNITS = (
@@ -27,6 +31,7 @@ _SHIPPED_AGENTS = frozenset(
     {
         "ocf:hotspare:gateway",
         "ocf:hotspare:legacy",
+        "ocf:hotspare:rescheduler",
         "ocf:openstack:neutron-agent-l3",
         "ocf:openstack:neutron-metadata-agent",
         "ocf:openstack:neutron-openvswitch-agent",
@@ -61,10 +66,16 @@ def query(spec: Spec, node: str) -> Query:
         needs=tuple(_needs(spec, node)),
         users=(spec.neutron.user,) if spec.neutron and carries else (),
         units=(*UNITS, *(AGENT_UNITS if carries else ()), *(unit for _, unit in units(spec, node))),
-        files=(COROSYNC_CONF, AUTHKEY),
+        files=(COROSYNC_CONF, AUTHKEY, CLOUDS),
         directory=FENCE_DIR,
         vips=tuple((vip.ip, vip.nic) for vip in spec.vips.values()),
+        python=(spec.neutron.python or "") if spec.neutron and in_pool(spec, node) else None,
     )
+
+
+def in_pool(spec: Spec, node: str) -> bool:
+    """Whether the node may have to move routers."""
+    return any(node in gateway.nodes for gateway in spec.pools.values())
 
 
 def units(spec: Spec, node: str) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,13 @@
 """What the resources of a gateway are called in the cluster."""
 
+AGENTS = ("ovs", "l3", "metadata")
+"""The agents of a gateway, in the order in which they start: ports are wired before routers are built."""
+
+
+def agents_of(gateway: str, *, which: tuple[str, ...] = AGENTS) -> tuple[str, ...]:
+    """The resources that are the gateway's agents, in the order in which they start."""
+    return tuple(f"{gateway}-{agent}" for agent in which)
+
 
 def local(pool: str) -> str:
     """The resource that is the data plane of each of a pool's nodes; its agents are called after it."""

@@ -11,15 +11,19 @@ SLOW = 2.0
 """Calls that take so many times what they take on an idle server are a sign of too many."""
 
 WELL = 1.5
-DRIFT = 0.02
-"""How fast the idle time follows upwards: one lucky call must not set the pace for ever."""
+DRIFT = 0.1
+"""How fast the idle time follows upwards while one call is on the way at a time: a lucky one must not set the pace for
+ever. With more at once it does not follow: a server that is asked too much would pass for an idle one."""
 
 
 class CallPace:
-    """How many calls may be on the way at once. Told of every call that ended; the limit is for the next one."""
+    """How many calls may be on the way at once. Told of every call that ended; the limit is for the next one.
 
-    def __init__(self, *, first: int, most: int) -> None:
-        self._limit = float(first)
+    It begins with one, which tells how long a call takes on an idle server.
+    """
+
+    def __init__(self, *, most: int) -> None:
+        self._limit = 1.0
         self._most = most
         self._opening = True
         self._idle_s: dict[str, float] = {}
@@ -37,7 +41,9 @@ class CallPace:
     def ended(self, kind: str, took_s: float) -> None:
         """A call of this kind was answered."""
         idle_s = self._idle_s.get(kind, took_s)
-        self._idle_s[kind] = min(took_s, idle_s + DRIFT * (took_s - idle_s))
+        if took_s > idle_s and self.limit == 1:
+            idle_s += DRIFT * (took_s - idle_s)
+        self._idle_s[kind] = min(took_s, idle_s)
         self._slowness.append(took_s / self._idle_s[kind] if self._idle_s[kind] else 1.0)
         if len(self._slowness) < max(4, self.limit):
             return

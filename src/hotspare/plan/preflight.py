@@ -10,6 +10,9 @@ from hotspare.plan import layout, resources
 from hotspare.plan.layout import AGENT_UNITS, query
 from hotspare.plan.reconcile import canonical
 
+_PYTHON_MIN = (3, 11)
+_PYTHON = "name a Python 3.11 or newer with openstacksdk in `neutron.python`; apt-get install python3-openstacksdk"
+
 
 def problems(spec: Spec, facts: Mapping[str, NodeFacts]) -> tuple[Problem, ...]:
     """Every reason not to begin, node by node; nodes that could not be asked are not in `facts`."""
@@ -21,6 +24,7 @@ def _problems(spec: Spec, facts: Mapping[str, NodeFacts]) -> Iterator[Problem]:
         yield from (Problem(name, "", text) for text in node.troubles)
         yield from _absent(spec, node)
         yield from _addresses(spec, node)
+        yield from _python(node)
         for unit in AGENT_UNITS:
             has = node.units.get(unit)
             if has and (has.enabled or has.active):
@@ -68,6 +72,22 @@ def _absent(spec: Spec, node: NodeFacts) -> Iterator[Problem]:
     for user in asked.users:
         if user not in node.users:
             yield Problem(node.name, "neutron.user", f"there is no user {user}; the agents cannot run as it")
+
+
+def _python(node: NodeFacts) -> Iterator[Problem]:
+    """The interpreter that would move routers from this node."""
+    found = node.python
+    if found is None:
+        return
+    if not found.path:
+        yield Problem(node.name, "neutron.python", f"the program neutron-l3-agent names no Python; {_PYTHON}")
+    elif found.version is None:
+        yield Problem(node.name, "neutron.python", f"{found.path} cannot be run: {found.lacks}; {_PYTHON}")
+    elif found.version < _PYTHON_MIN:
+        version = ".".join(map(str, found.version))
+        yield Problem(node.name, "neutron.python", f"{found.path} is Python {version}, too old; {_PYTHON}")
+    elif found.lacks:
+        yield Problem(node.name, "neutron.python", f"{found.path}: {found.lacks}; {_PYTHON}")
 
 
 def _addresses(spec: Spec, node: NodeFacts) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from hotspare.model.cluster import ClusterStatus, Role
 from hotspare.model.spec import Spec
 from hotspare.plan import resources
-from hotspare.plan.configuration import AGENTS
+from hotspare.plan.names import agents_of, local, rescheduler
 
 
 def missing(spec: Spec, status: ClusterStatus) -> tuple[str, ...]:
@@ -39,8 +39,10 @@ def _missing(spec: Spec, status: ClusterStatus) -> Iterator[str]:
     for name in spec.vips:
         if not status.running_on(name):
             yield f"{name}: the address is on no node"
-    for name, gateway in spec.gateways.items():
+    for name, gateway in spec.carried.items():
         yield from _gateway(name, gateway.nodes, status)
+    for name, gateway in spec.pools.items():
+        yield from _pool(name, gateway.nodes, status)
     for name in spec.resources:
         yield from resources.astray(resources.home(spec, name), status)
     yield from _unwell(status)
@@ -80,7 +82,19 @@ def _gateway(name: str, nodes: tuple[str, ...], status: ClusterStatus) -> Iterat
     for node in able:
         if node not in status.running_on(name):
             yield f"{name}: not started on {node}"
-    for agent in AGENTS:
-        running = status.running_on(f"{name}-{agent}")
+    for agent in agents_of(name):
+        running = status.running_on(agent)
         if running != promoted or not running:
-            yield f"{name}-{agent}: runs on {', '.join(running) or 'no node'}, belongs beside {name}"
+            yield f"{agent}: runs on {', '.join(running) or 'no node'}, belongs beside {name}"
+
+
+def _pool(name: str, nodes: tuple[str, ...], status: ClusterStatus) -> Iterator[str]:
+    able = [node for node in nodes if node in status.online]
+    promoted = status.promoted_on(local(name))
+    yield from (f"{local(name)}: not promoted on {node}" for node in able if node not in promoted)
+    for agent in agents_of(local(name)):
+        running = status.running_on(agent)
+        yield from (f"{agent}: not started on {node}" for node in able if node not in running)
+    movers = status.running_on(rescheduler(name))
+    if len(movers) != 1:
+        yield f"{rescheduler(name)}: runs on {' and '.join(movers) or 'no node'}, has to be on one"

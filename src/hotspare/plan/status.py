@@ -1,15 +1,17 @@
 """The status of a cluster as one screen: what was seen, asked in the order in which a person on call asks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hotspare.model.answer import Answer, together
 from hotspare.model.cluster import ClusterStatus, Fenced
-from hotspare.model.drill import NodeState, Router
+from hotspare.model.drill import NodeState
 from hotspare.model.status import AgentReport, GatewayLine, Line, NodeLine, StatusView
-from hotspare.plan.audit import unserved
-from hotspare.plan.health import agents_of, carrier, fence_devices, troubles
+from hotspare.plan import pool_status
+from hotspare.plan.health import carrier, fence_devices, troubles
+from hotspare.plan.names import agents_of, local
 from hotspare.plan.resources import Home, astray
+from hotspare.plan.seen import Seen, lost_routers
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,28 +24,32 @@ class Wanted:
     fenced_nodes: tuple[str, ...]
     vips: tuple[str, ...]
     gateways: Mapping[str, tuple[str, ...]]
+    """Those that one node carries at a time, and the nodes that may."""
     resources: tuple[Home, ...]
+    pools: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Those whose nodes are all active: each node, and Neutron's host of its agents."""
 
+    @property
+    def carriers(self) -> tuple[str, ...]:
+        """The nodes that may have routers."""
+        parts = (*self.gateways.values(), *self.pools.values())
+        return tuple(dict.fromkeys(node for nodes in parts for node in nodes))
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What was found; a text in the place of a value is why it could not be found."""
-
-    at_s: float
-    asked: str | None
-    status: ClusterStatus | str
-    nodes: Mapping[str, NodeState | str]
-    routers: Mapping[str, tuple[Router, ...] | str]
-    agents: Mapping[str, tuple[AgentReport, ...] | str]
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """Neutron's hosts that routers may be bound to."""
+        return (*self.gateways, *(host for hosts in self.pools.values() for host in hosts.values()))
 
 
 def view(wanted: Wanted, seen: Seen) -> StatusView:
     """The whole screen."""
     gateways = tuple(_gateway(name, seen) for name in wanted.gateways)
+    pools = tuple(pool_status.pool(name, hosts, seen) for name, hosts in wanted.pools.items())
     lines = (
         _quorum(wanted, seen.status),
         _fencing(wanted, seen.status),
         *(line for gateway in gateways for line in _gateway_lines(gateway, seen)),
+        *(line for pool in pools for line in pool_status.lines(pool, seen)),
         *_vips(wanted, seen.status),
         *_resources(wanted, seen.status),
         _failures(seen.status),
@@ -58,6 +64,7 @@ def view(wanted: Wanted, seen: Seen) -> StatusView:
         lines=lines,
         nodes=_nodes(wanted, seen.status),
         gateways=gateways,
+        pools=pools,
     )
 
 
@@ -108,7 +115,10 @@ def _nodes(wanted: Wanted, status: ClusterStatus | str) -> tuple[NodeLine, ...]:
             standby=node.standby,
             unclean=node.unclean,
             controller=node.is_dc,
-            carries=tuple(name for name in wanted.gateways if carrier(status, name) == node.name),
+            carries=(
+                *(name for name in wanted.gateways if carrier(status, name) == node.name),
+                *(name for name in wanted.pools if node.name in status.promoted_on(local(name))),
+            ),
         )
         for node in sorted(status.nodes, key=lambda one: one.name)
     )
@@ -124,8 +134,7 @@ def _gateway(name: str, seen: Seen) -> GatewayLine:
     state = seen.nodes.get(on) if on else None
     if isinstance(routers, str) or not isinstance(state, NodeState):
         return GatewayLine(name, on, agents, None, None if isinstance(routers, str) else len(routers), ())
-    missing = {router.name: [*wrong, *unsure] for router in routers for wrong, unsure in [unserved(router, state)]}
-    lost = tuple(f"{router}: {reasons[0]}" for router, reasons in missing.items() if reasons)
+    lost = lost_routers(routers, state)
     return GatewayLine(name, on, agents, len(routers) - len(lost), len(routers), lost)
 
 

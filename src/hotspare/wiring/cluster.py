@@ -7,12 +7,14 @@ from pathlib import Path
 from hotspare.adapters import spec_file
 from hotspare.adapters.bundle import bundle
 from hotspare.adapters.hosts import Hosts
-from hotspare.adapters.nodes import RemoteNodes, digests
+from hotspare.adapters.nodes import RemoteNodes, digest
 from hotspare.adapters.process import Processes
 from hotspare.adapters.spec_file import SpecFile
 from hotspare.adapters.ssh import Ssh
 from hotspare.codec import corosync_conf
 from hotspare.flows.apply import Job
+from hotspare.model.errors import SpecError
+from hotspare.model.secret import Secret
 
 
 def read(file: Path) -> SpecFile:
@@ -40,7 +42,25 @@ async def hosts(file: SpecFile) -> AsyncGenerator[Hosts, None]:
 @asynccontextmanager
 async def cluster(file: SpecFile) -> AsyncGenerator[tuple[Job, RemoteNodes], None]:
     """What is to be made of the file, and the nodes to make it on."""
-    carried = bundle()
-    job = Job(file.spec, digests(file.passwords), carried.digest, corosync_conf.write)
+    carried, cloud = bundle(), _cloud(file)
+    passwords = {node: digest(secret) for node, secret in file.passwords.items()}
+    job = Job(file.spec, passwords, digest(cloud) if cloud else "", carried.digest, corosync_conf.write)
     async with hosts(file) as remote:
-        yield job, RemoteNodes(remote, file.passwords, carried)
+        yield job, RemoteNodes(remote, file.passwords, carried, cloud=cloud)
+
+
+def _cloud(file: SpecFile) -> Secret | None:
+    """What nodes get of clouds.yaml; None where none needs it.
+
+    Raises:
+        SpecError: it has no such cloud.
+    """
+    neutron = file.spec.neutron
+    if neutron is None or not file.spec.pools:
+        return None
+    from hotspare.adapters import clouds  # noqa: PLC0415 (half a second that only pools need)
+
+    try:
+        return clouds.entry(neutron.cloud)
+    except LookupError as error:
+        raise SpecError([file.document.problem(("neutron", "cloud"), str(error))]) from error

@@ -16,7 +16,7 @@ from hotspare.model.errors import SpecError
 from hotspare.model.status import StatusView
 from hotspare.plan import fencing, resources
 from hotspare.plan.drill import lacking
-from hotspare.plan.health import agents_of
+from hotspare.plan.names import agents_of
 from hotspare.plan.status import Wanted
 from hotspare.ports import Remote
 from hotspare.wiring.cluster import hosts, read
@@ -82,8 +82,9 @@ async def status(path: Path) -> StatusView:
         fenced=spec.fenced,
         fenced_nodes=tuple(name for name, node in spec.nodes.items() if node.fence),
         vips=tuple(spec.vips),
-        gateways={name: gateway.nodes for name, gateway in spec.gateways.items()},
+        gateways={name: gateway.nodes for name, gateway in spec.carried.items()},
         resources=tuple(resources.home(spec, name) for name in spec.resources),
+        pools={name: spec.hosts(name) for name in spec.pools},
     )
     neutron = NeutronApi(spec.neutron.cloud) if spec.neutron else None
     async with hosts(file) as remote:

@@ -20,6 +20,16 @@ from typing import Any
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ASK_LIMIT_S = 10.0
 RETRY_LIMIT_S = 5.0
+IMPORT_LIMIT_S = 25.0
+"""openstacksdk from a cold disk."""
+PYTHON_TELLS = """
+import sys
+print(*sys.version_info[:2])
+try:
+    import keystoneauth1, openstack
+except Exception as error:
+    print(error)
+"""
 ARP_LISTEN_S = 0.7
 ARP_PROBES = 3
 MANIFEST = "/usr/lib/ocf/lib/hotspare/manifest.json"
@@ -29,14 +39,20 @@ ETH_P_ARP = 0x0806
 
 
 def command(*argv: str) -> "tuple[int, str]":
+    code, out, err = said(*argv, limit_s=ASK_LIMIT_S)
+    return code, out or err if code == 255 else out
+
+
+def said(*argv: str, limit_s: float) -> "tuple[int, str, str]":
+    """Exit code, output, complaints; 255 where it could not be run or did not end."""
     try:
         done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=ASK_LIMIT_S, check=False,
+            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=limit_s, check=False,
             env={"PATH": PATH, "LC_ALL": "C"},
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
-        return 255, str(error)
-    return done.returncode, done.stdout.decode(errors="replace")
+        return 255, "", str(error)
+    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
 
 
 def persistent(*argv: str) -> "tuple[int, str]":
@@ -152,6 +168,31 @@ def answers_ping(address: str, nic: str) -> "list[str]":
     return sorted(entry["lladdr"].lower() for entry in json.loads(out or "[]") if "lladdr" in entry)
 
 
+def python(asked: "str | None") -> "dict[str, Any] | None":
+    """The interpreter's version, and whether it has what a daemon of ours imports."""
+    if asked is None:
+        return None
+    path = asked or interpreter_of(shutil.which("neutron-l3-agent", path=PATH) or "")
+    code, out, err = said(path, "-c", PYTHON_TELLS, limit_s=IMPORT_LIMIT_S) if path else (255, "", "")
+    version, _, words = out.partition("\n")
+    parts = [int(part) for part in version.split()] if code == 0 else None
+    complaint = (err.strip().splitlines() or [f"exit {code}"])[-1]
+    return {"path": path, "version": parts, "lacks": words.strip() if code == 0 else complaint}
+
+
+def interpreter_of(program: str) -> str:
+    """The Python that a script names in its first line; the same finding as ocf:hotspare:rescheduler's."""
+    try:
+        with Path(program).resolve().open("rb") as file:
+            first = file.readline(512)
+    except OSError:
+        return ""
+    words = first[2:].decode(errors="replace").split() if first.startswith(b"#!") else []
+    if words and Path(words[0]).name == "env":
+        words = [shutil.which(words[1], path=PATH) or ""] if len(words) > 1 else []
+    return words[0] if words and Path(words[0]).name.startswith("python") and os.access(words[0], os.X_OK) else ""
+
+
 def main() -> None:
     query = json.loads(sys.argv[1])
     troubles = []
@@ -189,6 +230,7 @@ def main() -> None:
         "cmap": cmap,
         "cib": cib,
         "answers": answers,
+        "python": python(query["python"]),
         "troubles": troubles,
     }
     json.dump(facts, sys.stdout)

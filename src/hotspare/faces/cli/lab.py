@@ -15,6 +15,7 @@ from rich.table import Table
 
 from hotspare.faces.cli.app import EXIT_BAD_STATE, app
 from hotspare.lab import lock, namespace, network, power, status, teardown, up
+from hotspare.lab.cluster_file import Strategy
 from hotspare.lab.layout import DEFAULT_NAME, Layout
 from hotspare.model.errors import RefusedError
 
@@ -66,6 +67,9 @@ def _print_json(value: Any) -> None:
 def up_(
     name: Name = DEFAULT_NAME,
     routers: Annotated[int, typer.Option(min=0, max=250, help="Routers to make, each with a network and a VM.")] = 0,
+    strategy: Annotated[
+        Strategy, typer.Option(help="Of the gateway in the lab's cluster file; a lab that is up keeps its file.")
+    ] = Strategy.COLD,
     bare: Annotated[bool, typer.Option("--bare", help="Machines, cables and power alone: no OpenStack.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -75,7 +79,7 @@ def up_(
     """
     layout = Layout(name)
     with _Progress() as progress:
-        report = up.bring_up(layout, routers=routers, bare=bare, tell=progress)
+        report = up.bring_up(layout, routers=routers, strategy=strategy, bare=bare, tell=progress)
     if as_json:
         _print_json(asdict(report))
         return

@@ -12,6 +12,8 @@ from hotspare.model.step import (
     AwaitMembers,
     AwaitStopped,
     ChangeCib,
+    CloudEntry,
+    Content,
     EnableUnit,
     ForgetNode,
     FreshKey,
@@ -77,7 +79,7 @@ def sentence(step: Step) -> str:  # noqa: C901, PLR0911 (a table, one line a ste
             assert_never(step)
 
 
-def _of(content: Text | Password | FreshKey | KeyOf) -> str:
+def _of(content: Content) -> str:
     match content:
         case Text():
             return ""
@@ -87,6 +89,8 @@ def _of(content: Text | Password | FreshKey | KeyOf) -> str:
             return ", a new key"
         case KeyOf(node):
             return f", the key of {node}"
+        case CloudEntry(cloud):
+            return f", the entry of cloud {cloud}"
 
 
 def _counted(changes: tuple[Change, ...]) -> str:

@@ -12,7 +12,7 @@ from hotspare.model.routing import Stage
 from hotspare.plan.pacing import CallPace, TargetPace
 from hotspare.ports import Journal, Scheduling
 
-CALLS_FIRST, CALLS_MOST = 2, 64
+CALLS_MOST = 64
 URGENT_OPENED, URGENT_MOST = 8, 32
 CAREFUL_OPENED, CAREFUL_MOST = 2, 4
 """Routers on their way to one agent at once. Above 8 an L3 agent's own workers wait for each other (measured)."""
@@ -29,7 +29,7 @@ class Mover:
         self, scheduling: Scheduling, journal: Journal, world: World, *, ended: Callable[[Outcome], None]
     ) -> None:
         self._scheduling, self._journal, self._world, self._ended = scheduling, journal, world, ended
-        self.calls = Calls(CallPace(first=CALLS_FIRST, most=CALLS_MOST), now=world.now)
+        self.calls = Calls(CallPace(most=CALLS_MOST), now=world.now)
         self._ports = PortWatch(scheduling, self.calls, now=world.now)
         self._pending: dict[Lane, deque[Job]] = {}
         self._flying: dict[str, Carrier] = {}

@@ -7,7 +7,7 @@ from hotspare.model.cluster import ClusterStatus
 from hotspare.model.errors import NotReachableError, RefusedError, TimedOutError
 from hotspare.model.rescheduling import Settings
 from hotspare.model.routing import Standing
-from hotspare.plan.verdict import DRAIN, standings
+from hotspare.plan.verdict import drains, standings
 from hotspare.ports import Pacemaker
 
 POLL_S = 1.0
@@ -67,12 +67,8 @@ class Watch:
         settings = self._settings
         self._seen_s = self._now()
         self._trouble = "the cluster does not answer any more"
-        self._drains = {
-            node.name: node.attributes[DRAIN]
-            for node in status.nodes
-            if node.name in settings.hosts and node.attributes.get(DRAIN)
-        }
-        self._standings = standings(status, settings.hosts, settings.pool, draining=self._drains)
+        self._drains = {node: mark for node, mark in drains(status).items() if node in settings.hosts}
+        self._standings = standings(status, settings.hosts, settings.pool, self._drains)
         self._forbidden = forbidden(status, settings)
         for host, standing in self._standings.items():
             if standing in {Standing.LIVE, Standing.LEAVING}:

@@ -1,4 +1,4 @@
-"""`ocf:hotspare:gateway`: the data plane of one gateway on this node, strategy `cold`.
+"""`ocf:hotspare:gateway`: the data plane of one gateway on this node, strategy `cold` or `reschedule`.
 
 Unpromoted is clean: no router is here. Promoted is: this node may forward for the gateway, and the agents, ordered
 after the promotion, build its routers. Demoting and stopping end in proven silence.
@@ -239,15 +239,20 @@ AGENT = Agent(
     "gateway",
     short="data plane of a Neutron gateway",
     long="Owns the data plane (routers' namespaces, ports, processes) of one gateway, a Neutron host identity, on a "
-    "node. To be used as a promotable clone with promoted-max=1: the promoted node may forward; the others are clean. "
-    "The Neutron agents (ocf:openstack:neutron-openvswitch-agent, ocf:openstack:neutron-agent-l3 with "
-    "dataplane=gateway, ocf:openstack:neutron-metadata-agent) are colocated with the promoted role and ordered after "
-    "it. demote and stop succeed only when this node provably answers and forwards nothing of the gateway.",
+    "node. To be used as a promotable clone, with promoted-max=1 or, where each node has a gateway of its own, with as "
+    "many as there are nodes: a promoted node may forward; the others are clean. The Neutron agents "
+    "(ocf:openstack:neutron-openvswitch-agent, ocf:openstack:neutron-agent-l3 with dataplane=gateway, "
+    "ocf:openstack:neutron-metadata-agent) are colocated with the promoted role and ordered after it. "
+    "demote and stop succeed only when this node provably answers and forwards nothing of the gateway.",
     parameters=(
         Parameter("gateway", "name", required=True, unique=True, short="identity",
                   long="Name of the gateway: the host name under which Neutron knows its agents."),
-        Parameter("strategy", "choice", default="cold", choices=("cold",), short="what a spare has ready",
-                  long="cold: nothing; the agents rebuild all routers after a takeover."),
+        Parameter("strategy", "choice", default="cold", choices=("cold", "reschedule"),
+                  short="what becomes of the routers",
+                  long="cold: one node is promoted, and a spare has nothing ready; the agents rebuild all routers "
+                       "after a takeover. reschedule: every node is promoted, each with a gateway of its own, and "
+                       "ocf:hotspare:rescheduler moves a lost node's routers to the others. On a node both are the "
+                       "same."),
         *where_ports_are(),
     ),
     actions=(

@@ -29,9 +29,17 @@ def may_read(account: pwd.struct_passwd, status: os.stat_result) -> bool:
     return bool(status.st_mode & 0o004)
 
 
-def launch(arguments: list[str], *, user: str, log_file: str, pid_file: str, hostname: str = "") -> identity.Process:
+def launch(
+    arguments: list[str],
+    *,
+    user: str,
+    log_file: str,
+    pid_file: str,
+    hostname: str = "",
+    environ: dict[str, str] | None = None,
+) -> identity.Process:
     """The daemon runs: leader of its session, cwd /, no descriptor of ours, output appended to its log file, pid file
-    written. With a `hostname` it sees that name, and nobody else does.
+    written. With a `hostname` it sees that name, and nobody else does. `environ` is what it gets besides the usual.
 
     The child writes the pid file before it becomes the daemon, so no daemon is ever without one, however early this
     process is killed.
@@ -49,7 +57,7 @@ def launch(arguments: list[str], *, user: str, log_file: str, pid_file: str, hos
             os.close(reader)
             if hostname:
                 _be_called(hostname)
-            _become(arguments, account, log_file, pid_file, keep=writer)
+            _become(arguments, account, log_file, pid_file, environ or {}, keep=writer)
         except BaseException as error:  # noqa: BLE001 whatever it is, the parent has to hear it
             os.write(writer, f"{type(error).__name__}: {error}".encode())
         finally:
@@ -66,7 +74,15 @@ def launch(arguments: list[str], *, user: str, log_file: str, pid_file: str, hos
     return identity.Process(pid, now.start_ticks)
 
 
-def _become(arguments: list[str], account: pwd.struct_passwd, log_file: str, pid_file: str, *, keep: int) -> None:
+def _become(
+    arguments: list[str],
+    account: pwd.struct_passwd,
+    log_file: str,
+    pid_file: str,
+    more: dict[str, str],
+    *,
+    keep: int,
+) -> None:
     """The calling child is the daemon; never returns."""
     os.setsid()
     os.chdir("/")
@@ -97,6 +113,7 @@ def _become(arguments: list[str], account: pwd.struct_passwd, log_file: str, pid
         "USER": account.pw_name,
         "LOGNAME": account.pw_name,
         "LANG": "C.UTF-8",
+        **more,
     }
     os.execve(arguments[0], arguments, environ)
 

@@ -1,0 +1,178 @@
+"""When a node's routers may be served elsewhere: only on proof. Samples are Pacemaker's own (2.1.5), net3 the node."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from test_pool_plan import active
+from test_status_view import node, resource
+
+from hotspare.codec import crm_mon_xml
+from hotspare.model.cluster import ClusterStatus, LastAction, Resource, Role
+from hotspare.model.routing import Standing
+from hotspare.plan.verdict import DRAIN, drains, standings
+
+HERE = Path(__file__).parent / "crm_mon"
+HOSTS = {"net1": "one.example.org", "net2": "two.example.org", "net3": "three.example.org"}
+OTHERS = (HOSTS["net1"], HOSTS["net2"])
+LIVE, LEAVING, GONE, UNKNOWN = Standing.LIVE, Standing.LEAVING, Standing.GONE, Standing.UNKNOWN
+
+
+def of(status: ClusterStatus) -> list[Standing]:
+    """net1's, net2's and net3's standing."""
+    found = standings(status, HOSTS, "edge", drains(status))
+    assert list(found) == list(HOSTS.values())
+    return list(found.values())
+
+
+@pytest.mark.parametrize(
+    ("sample", "expected"),
+    [
+        ("pool_active", LIVE),
+        ("pool_draining", LEAVING),  # the node attribute is set
+        ("pool_unclean", UNKNOWN),  # lost, and nobody could fence it yet
+        ("pool_fenced", GONE),
+        ("pool_joining", UNKNOWN),  # switched on again: Pacemaker talks to it
+        ("pool_joined", UNKNOWN),  # ... is online, and nobody has looked what runs there
+        ("pool_probing", UNKNOWN),
+        ("pool_started", UNKNOWN),  # unpromoted, and about to be promoted
+        ("pool_standby", GONE),  # stopped, which is a proof of silence
+        ("pool_agent_out", UNKNOWN),  # promoted, and its L3 agent failed three times: the routers forward
+    ],
+)
+def test_a_node_as_pacemaker_tells_it_and_only_that_node(sample: str, expected: Standing) -> None:
+    status = crm_mon_xml.read((HERE / f"{sample}.xml").read_text())
+    assert of(status) == [LIVE, LIVE, expected]
+
+
+@pytest.mark.parametrize("change", [{"dc": None}, {"quorate": False}, {"maintenance": True}])
+def test_a_cluster_that_may_not_act_knows_nothing(change: dict[str, object]) -> None:
+    nodes = tuple(node(name, online=name != "net3") for name in HOSTS)
+    assert of(active(nodes=nodes, **change)) == [UNKNOWN] * 3
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, LIVE),
+        ({"attributes": {DRAIN: "true"}}, LEAVING),
+        ({"attributes": {DRAIN: "Yes"}}, LEAVING),
+        ({"attributes": {DRAIN: "1"}}, LEAVING),
+        ({"attributes": {DRAIN: "false"}}, LIVE),
+        ({"attributes": {DRAIN: ""}}, LIVE),
+        ({"online": False}, GONE),
+        ({"online": False, "standby": True}, GONE),
+        ({"online": False, "unclean": True}, UNKNOWN),
+        ({"unclean": True}, UNKNOWN),
+        ({"online": False, "pending": True}, UNKNOWN),
+        ({"pending": True}, UNKNOWN),
+        ({"maintenance": True}, UNKNOWN),
+        ({"standby": True}, UNKNOWN),
+        ({"shutdown": True}, UNKNOWN),
+        ({"standby": True, "attributes": {DRAIN: "true"}}, UNKNOWN),
+    ],
+)
+def test_a_node_whose_resources_are_at_work(change: dict[str, object], expected: Standing) -> None:
+    nodes = tuple(node(name, **(change if name == "net3" else {})) for name in HOSTS)
+    assert of(active(nodes=nodes)) == [LIVE, LIVE, expected]
+
+
+def test_a_node_that_the_cluster_does_not_know_is_unknown() -> None:
+    assert of(active(nodes=(node("net1"), node("net2")))) == [LIVE, LIVE, UNKNOWN]
+
+
+DATA_PLANE = "edge-local"
+UNPROMOTED = resource(DATA_PLANE, "ocf:hotspare:gateway", "net3", Role.UNPROMOTED)
+PROMOTED = replace(UNPROMOTED, role=Role.PROMOTED)
+STOPPED = replace(UNPROMOTED, role=Role.STOPPED, active=False, nodes=())
+AGENTS = tuple(resource(f"edge-local-{agent}", "ocf:openstack:x", "net3") for agent in ("ovs", "l3", "metadata"))
+OVS, L3, METADATA = AGENTS
+
+
+def on_net3(*found: Resource, last: tuple[str, int | None] | None = None) -> ClusterStatus:
+    """A pool that works elsewhere, with this on net3, and the last action on the data plane there."""
+    gone = tuple(("edge-local" + part, "net3") for part in ("", "-ovs", "-l3", "-metadata"))
+    whole = active(without=gone)
+    actions = (LastAction(DATA_PLANE, "net3", *last),) if last else ()
+    others = (LastAction(DATA_PLANE, "net1", "stop", 0), LastAction("edge-local-l3", "net3", "stop", 0))
+    return replace(whole, resources=(*whole.resources, *found), last_actions=(*others, *actions))
+
+
+@pytest.mark.parametrize(
+    ("found", "last", "expected"),
+    [
+        # At work, and what is missing of it.
+        ((PROMOTED, *AGENTS), ("monitor", 8), LIVE),
+        ((PROMOTED, OVS, L3), ("monitor", 8), LIVE),
+        ((PROMOTED, OVS, METADATA), ("monitor", 8), UNKNOWN),
+        ((PROMOTED, L3, METADATA), ("monitor", 8), UNKNOWN),
+        ((PROMOTED,), ("promote", 0), UNKNOWN),
+        ((PROMOTED, OVS, replace(L3, failed=True)), ("monitor", 8), UNKNOWN),
+        ((PROMOTED, OVS, replace(L3, role=Role.UNKNOWN, pending="Starting")), ("monitor", 8), UNKNOWN),
+        ((replace(PROMOTED, failed=True), *AGENTS), ("monitor", 9), UNKNOWN),
+        ((replace(PROMOTED, role=Role.UNKNOWN, pending="Demoting"), OVS, L3), ("demote", None), UNKNOWN),
+        # Demoted: silent by its own word.
+        ((UNPROMOTED,), ("demote", 0), GONE),
+        ((UNPROMOTED,), ("monitor", 0), GONE),
+        ((UNPROMOTED,), ("start", 0), UNKNOWN),
+        ((UNPROMOTED,), ("promote", None), UNKNOWN),
+        ((UNPROMOTED,), None, UNKNOWN),
+        ((UNPROMOTED, L3), ("demote", 0), UNKNOWN),
+        ((UNPROMOTED, METADATA), ("demote", 0), UNKNOWN),
+        ((UNPROMOTED, replace(L3, active=False, role=Role.UNKNOWN, pending="Starting")), ("demote", 0), UNKNOWN),
+        ((replace(UNPROMOTED, pending="Promoting"),), ("demote", 0), UNKNOWN),
+        ((replace(UNPROMOTED, failed=True),), ("demote", 1), UNKNOWN),
+        ((replace(UNPROMOTED, blocked=True),), ("demote", 0), UNKNOWN),
+        ((replace(UNPROMOTED, managed=False),), ("demote", 0), UNKNOWN),
+        # Stopped: only where that is on record.
+        ((STOPPED,), ("stop", 0), GONE),
+        ((STOPPED,), ("monitor", 7), GONE),
+        ((STOPPED,), ("probe", 7), GONE),
+        ((), ("stop", 0), GONE),
+        ((STOPPED,), None, UNKNOWN),
+        ((STOPPED,), ("stop", 1), UNKNOWN),
+        ((STOPPED,), ("stop", None), UNKNOWN),
+        ((STOPPED,), ("probe", 1), UNKNOWN),
+        ((STOPPED,), ("probe", None), UNKNOWN),
+        ((STOPPED,), ("start", 1), UNKNOWN),
+        ((STOPPED,), ("monitor", 0), UNKNOWN),
+        ((replace(STOPPED, managed=False),), ("stop", 0), UNKNOWN),
+        ((STOPPED, OVS), ("stop", 0), UNKNOWN),
+    ],
+)
+def test_what_is_on_a_node_and_what_was_done_there_last(
+    found: tuple[Resource, ...], last: tuple[str, int | None] | None, expected: Standing
+) -> None:
+    assert of(on_net3(*found, last=last)) == [LIVE, LIVE, expected]
+
+
+def test_another_pools_resources_say_nothing() -> None:
+    assert list(standings(active(), {"net1": "one"}, "west", ()).values()) == [UNKNOWN]
+
+
+AT = 'last-rc-change="Wed Nov 25 10:00:{} 2026"'
+
+
+@pytest.mark.parametrize(
+    ("operations", "expected"),
+    [
+        ('<o call="40" task="start" rc="0"/><o call="44" task="stop" rc="0"/>', ("stop", 0)),
+        ('<o call="44" task="stop" rc="0"/><o call="40" task="start" rc="0"/>', ("stop", 0)),
+        ('<o call="9" task="start" rc="0"/><o call="10" task="monitor" rc="0"/>', ("monitor", 0)),
+        ('<o call="-1" task="stop" rc="193"/><o call="44" task="monitor" rc="8"/>', ("stop", None)),
+        (
+            f'<o call="4" task="monitor" rc="7" {AT.format(45)}/><o call="4" task="monitor" {AT.format(43)}/>',
+            ("monitor", 7),
+        ),
+        ("", None),
+    ],
+)
+def test_the_last_action_is_the_one_begun_last(operations: str, expected: tuple[str, int | None] | None) -> None:
+    """A history is in no order that counts; a recurring action keeps its number, one under way has none yet."""
+    history = f'<resource_history id="x:0">{operations.replace("<o ", "<operation_history ")}</resource_history>'
+    found = crm_mon_xml.read(
+        f'<pacemaker-result><node_history><node name="net3">{history}</node></node_history></pacemaker-result>'
+    )
+    last = found.last_action("x", "net3")
+    assert (last and (last.task, last.exit_code)) == expected
+    assert found.last_action("x", "net1") is None
