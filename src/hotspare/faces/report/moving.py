@@ -112,10 +112,7 @@ def _remedies(ended: Ending) -> Iterator[str]:
     elif now.halted:
         yield f"look at the reason, then hotspare drain {node} goes on; hotspare undrain {node} ends it"
     elif ended.answer is Answer.NO:
-        yield (
-            f"look at the reasons; what failed is tried again by itself for as long as {node} is drained: hotspare "
-            f"drain {node} follows it"
-        )
+        yield f"look at the reasons; hotspare drain {node} follows the next tries, which come by themselves"
     else:
         yield f"{node} gets no routers until hotspare undrain {node}"
 
