@@ -89,6 +89,10 @@ class Neutron(Protocol):
         """The routers bound to the L3 agent whose host is `gateway`, with their floating IPs and ports."""
         ...
 
+    async def bound(self, gateway: str) -> tuple[str, ...]:
+        """The ids of the routers bound to the L3 agent whose host is `gateway`."""
+        ...
+
     async def agents(self, gateway: str) -> tuple[AgentReport, ...]:
         """What Neutron thinks of the agents whose host is `gateway`."""
         ...
@@ -180,7 +184,22 @@ class Journal(Protocol):
         ...
 
 
-class Site(Protocol):
+class Marks(Protocol):
+    """Attributes that nodes keep for good, in the cluster's configuration.
+
+    Raises (all of them): NotReachableError, TimedOutError or RefusedError.
+    """
+
+    async def mark(self, node: str, name: str, value: str) -> None:
+        """The node has the attribute with this value."""
+        ...
+
+    async def unmark(self, node: str, name: str) -> None:
+        """The node has no such attribute."""
+        ...
+
+
+class Site(Marks, Protocol):
     """The machines under a cluster, as a drill and a status need them: asked over `Remote`, each call with a deadline.
 
     Raises (all of them): NotReachableError, TimedOutError or RefusedError.

@@ -48,6 +48,10 @@ def script(name: str) -> bytes:
     return (files("hotspare.adapters") / "onsite" / name).read_bytes()
 
 
+def _attribute(node: str, name: str) -> tuple[str, ...]:
+    return ("crm_attribute", "--type", "nodes", "--node", node, "--name", name)
+
+
 class Machines:
     """The machines of one cluster. `nodes` are its members; fences are known for those that have one."""
 
@@ -192,6 +196,22 @@ class Machines:
         """
         change = ("--update", "on") if wanted else ("--delete",)
         await self._first(("crm_attribute", "--node", node, "--name", "standby", *change, "--lifetime", "forever"))
+
+    async def mark(self, node: str, name: str, value: str) -> None:
+        """The node has the attribute with this value, for good.
+
+        Raises:
+            RefusedError, NotReachableError, TimedOutError: no node did it.
+        """
+        await self._first((*_attribute(node, name), "--update", value))
+
+    async def unmark(self, node: str, name: str) -> None:
+        """The node has no such attribute.
+
+        Raises:
+            RefusedError, NotReachableError, TimedOutError: no node did it.
+        """
+        await self._first((*_attribute(node, name), "--delete"))
 
     async def settled(self, *, limit_s: float) -> None:
         """Return when the cluster has no action left to do.
