@@ -5,6 +5,7 @@ routers already, and looked over again when that is done.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -65,7 +66,7 @@ class Rescheduler:
             now=now,
             wall=wall,
         )
-        self._mover = Mover(scheduling, journal, world, ended=self._move_ended)
+        self._mover = Mover(scheduling, journal, world, bound=self._move_bound, ended=self._move_ended)
         self._leases = Leases(settings, scheduling, self._mover.calls, self._watch, tell=tell)
         self._wake = asyncio.Event()
         self._look_at_s = 0.0
@@ -221,7 +222,13 @@ class Rescheduler:
         busy = self._mover.busy
         jobs = [job_of(move) for move in moves if move.router not in busy and not self._ledger.waits(move.router)]
         self._ledger.added(jobs)
+        self._tell_planned(jobs)
         self._mover.add(jobs)
+
+    def _tell_planned(self, jobs: Iterable[Job]) -> None:
+        counts = Counter((job.move.source, job.reason) for job in jobs)
+        for (source, reason), count in counts.items():
+            self._tell("moves.planned", {"source": self.known.host(source), "routers": count, "reason": reason})
 
     def _withdraw_hopeless(self) -> None:
         """Moves that were not begun and are not right any more are forgotten; the plan makes others."""
@@ -245,6 +252,11 @@ class Rescheduler:
         self._ledger.forgive()
         self._wake.set()
         self._leases.wake()
+
+    def _move_bound(self, job: Job, agent: str) -> None:
+        move = job.move
+        hosts = {"source": self.known.host(move.source), "target": self.known.host(agent)}
+        self._tell("router.bound", {"router": move.router, **hosts})
 
     def _move_ended(self, outcome: Outcome) -> None:
         self._ledger.ended(outcome)
