@@ -3,18 +3,18 @@ is told to say, and reschedulers that begin, are killed, and begin again, here o
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import virtual_time
 from hotspare.adapters.neutron_scheduling import NeutronScheduling
 from hotspare.flows.reschedule.daemon import Rescheduler
-from hotspare.model.cluster import ClusterStatus, NodeState, Resource, Role
+from hotspare.model.cluster import ClusterStatus, LastAction, NodeState, Resource, Role
 from hotspare.model.errors import NotReachableError, RefusedError
 from hotspare.model.rescheduling import Settings
 from hotspare.model.routing import MoveRecord, Weights
-from hotspare.plan.names import local, rescheduler
+from hotspare.plan.names import agents_of, local, rescheduler
 from hotspare.plan.verdict import DRAIN
 from standin.direct import DirectSession
 from standin.world import L3, World
@@ -97,6 +97,10 @@ class Cluster:
     unclean: set[str] = field(default_factory=set)
     demoted: set[str] = field(default_factory=set)
     drains: dict[str, str] = field(default_factory=dict)
+    identity_on: str = ""
+    """The node of the cold gateway of the pool's name, which the pool is kept off; empty: there is no such gateway."""
+    identity_up: bool = True
+    """Whether the cold gateway is promoted there, with its agents; else it is demoted."""
     quorate: bool = True
     dead: bool = False
     """Pacemaker does not answer."""
@@ -114,13 +118,29 @@ class Cluster:
             no_quorum_policy="stop",
             last_change="",
             nodes=tuple(map(self._node, self.nodes)),
-            resources=(*self._locals(), _resource(RESCHEDULER, Role.STARTED, self.on)),
+            resources=(*self._locals(), *self._identity(), _resource(RESCHEDULER, Role.STARTED, self.on)),
             failures=(),
             degraded=(),
             fail_counts=(),
             fencings=(),
-            bans=(),
+            bans=tuple(self._bans()),
+            last_actions=tuple(LastAction(POOL, name, "demote", 0) for name in self.nodes if name == self.identity_on),
         )
+
+    def _bans(self) -> Iterator[tuple[str, str, str]]:
+        for name in self.nodes if self.identity_on else ():
+            kept_off = local(POOL) if name == self.identity_on else POOL
+            yield f"{kept_off}-clone-not-on-{name}", f"{kept_off}-clone", name
+
+    def _identity(self) -> list[Resource]:
+        node = self.identity_on
+        if not node:
+            return []
+        if node in self.offline | self.unclean:
+            return [replace(_resource(POOL, Role.STOPPED, node), active=False, nodes=())]
+        if not self.identity_up:
+            return [_resource(POOL, Role.UNPROMOTED, node)]
+        return [_resource(POOL, Role.PROMOTED, node), *_agents(POOL, node)]
 
     def _node(self, name: str) -> NodeState:
         return NodeState(
@@ -138,16 +158,18 @@ class Cluster:
         )
 
     def _locals(self) -> list[Resource]:
-        up = [name for name in self.nodes if name not in self.offline | self.unclean]
+        up = [name for name in self.nodes if name not in self.offline | self.unclean | {self.identity_on}]
         found = []
         for name in up:
             demoted = name in self.demoted
             found.append(_resource(local(POOL), Role.UNPROMOTED if demoted else Role.PROMOTED, name))
             if not demoted:
-                found += [
-                    _resource(f"{local(POOL)}-{agent}", Role.STARTED, name) for agent in ("ovs", "l3", "metadata")
-                ]
+                found += _agents(local(POOL), name)
         return found
+
+
+def _agents(gateway: str, node: str) -> list[Resource]:
+    return [_resource(agent, Role.STARTED, node) for agent in agents_of(gateway)]
 
 
 def _resource(id_: str, role: Role, node: str) -> Resource:
@@ -173,7 +195,9 @@ class Pool:
 
     def __init__(self, world: World, *, latency_s: float = 0.05) -> None:
         self.world = world
-        hosts = sorted(agent.host for agent in world.agents.values() if agent.kind == L3)
+        hosts = sorted(agent.host for agent in world.agents.values() if agent.kind == L3 and agent.host != POOL)
+        self.homeward = False
+        """Whether reschedulers are told that all routers go to the cold gateway of the pool's name."""
         self.cluster = Cluster(tuple(hosts), on=hosts[-1])
         self.session = Session(world, latency_s=latency_s)
         self.journals: dict[str, Memory] = {host: Memory() for host in hosts}
@@ -228,6 +252,7 @@ class Pool:
             weights=Weights(),
             state_dir="",
             socket="",
+            homeward=self.homeward,
         )
 
     def _fresh(self) -> Rescheduler:

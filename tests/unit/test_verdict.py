@@ -150,6 +150,66 @@ def test_another_pools_resources_say_nothing() -> None:
     assert list(standings(active(), {"net1": "one"}, "west", ()).values()) == [UNKNOWN]
 
 
+# --- while the strategy changes: the identity, a cold gateway of the pool's name, on net1 -----------------------------
+
+COLD = resource("edge", "ocf:hotspare:gateway", "net1", Role.PROMOTED)
+COLD_IDLE = replace(COLD, role=Role.UNPROMOTED)
+COLD_STOPPED = replace(COLD, role=Role.STOPPED, active=False, nodes=())
+COLD_AGENTS = tuple(resource(f"edge-{agent}", "ocf:openstack:x", "net1") for agent in ("ovs", "l3", "metadata"))
+BANS = tuple((f"edge-clone-not-on-{name}", "edge-clone", name) for name in ("net2", "net3"))
+OFF = {"online": False}
+
+
+def changing(
+    *found: Resource, net1: dict[str, object] | None = None, last: dict[str, tuple[str, int | None]] | None = None
+) -> ClusterStatus:
+    """The pool at work on net2 and net3, and of the cold gateway this."""
+    whole = active(without=tuple(("edge-local" + part, "net1") for part in ("", "-ovs", "-l3", "-metadata")))
+    nodes = tuple(node(name, **((net1 or {}) if name == "net1" else {})) for name in HOSTS)
+    actions = tuple(LastAction("edge", name, *one) for name, one in (last or {}).items())
+    barred = (("edge-local-clone-not-on-net1", "edge-local-clone", "net1"), *BANS)
+    return replace(whole, nodes=nodes, resources=(*whole.resources, *found), bans=barred, last_actions=actions)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (changing(COLD, *COLD_AGENTS), LEAVING),
+        (changing(COLD, *COLD_AGENTS, last={"net2": ("stop", 0)}), LEAVING),
+        (changing(COLD, *COLD_AGENTS[:1]), UNKNOWN),
+        (changing(replace(COLD, failed=True), *COLD_AGENTS), UNKNOWN),
+        (changing(COLD, *COLD_AGENTS, net1={"unclean": True}), UNKNOWN),
+        (changing(COLD_IDLE, last={"net1": ("demote", 0)}), GONE),
+        (changing(COLD_IDLE, last={"net1": ("start", 0)}), UNKNOWN),
+        (changing(COLD_STOPPED, last={"net1": ("stop", 0)}), GONE),
+        (changing(COLD_STOPPED), UNKNOWN),  # back from a crash, and nobody has looked what runs there
+        (changing(COLD_STOPPED, net1=OFF), GONE),
+        (changing(COLD_STOPPED, net1=OFF, last={"net2": ("stop", 0), "net3": ("stop", 0)}), GONE),
+        (changing(COLD_STOPPED, net1=OFF, last={"net2": ("stop", None)}), UNKNOWN),
+        (changing(COLD_STOPPED, net1=OFF, last={"net2": ("monitor", 0)}), UNKNOWN),
+        (replace(changing(COLD_STOPPED, net1=OFF), bans=()), UNKNOWN),  # it may run on net2, which nobody has probed
+        (changing(COLD_STOPPED, net1={"online": False, "unclean": True}), UNKNOWN),
+        (replace(changing(COLD, *COLD_AGENTS), quorate=False), UNKNOWN),
+    ],
+)
+def test_the_identity_that_routers_leave_is_left_alive_or_proved_silent_on_every_node(
+    status: ClusterStatus, expected: Standing
+) -> None:
+    assert standings(status, HOSTS, "edge", ())["edge"] is expected
+
+
+def test_homeward_only_the_identity_gets_routers_and_all_of_the_pool_is_left() -> None:
+    found = standings(changing(COLD, *COLD_AGENTS), HOSTS, "edge", (), homeward=True)
+    assert list(found.values()) == [GONE, LEAVING, LEAVING, LIVE]
+    away = standings(changing(COLD, *COLD_AGENTS), HOSTS, "edge", ())
+    assert list(away.values()) == [GONE, LIVE, LIVE, LEAVING]
+
+
+def test_an_identity_that_the_cluster_does_not_have_stands_for_nothing_unless_routers_are_to_go_there() -> None:
+    assert "edge" not in standings(active(), HOSTS, "edge", ())
+    assert standings(active(), HOSTS, "edge", (), homeward=True)["edge"] is UNKNOWN
+
+
 AT = 'last-rc-change="Wed Nov 25 10:00:{} 2026"'
 
 

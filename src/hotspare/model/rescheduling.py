@@ -36,6 +36,8 @@ class Settings:
     weights: Weights
     state_dir: str
     socket: str
+    homeward: bool = False
+    """The strategy changes back: all routers go to the identity of the pool's name, a cold gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ class Burden:
     """Whether the drain has ended with a move that failed."""
     kept: tuple[Kept, ...] = ()
     """Of a node whose routers have to leave: those that something keeps there."""
+    heard: bool = False
+    """Whether Neutron hears its L3 agent, and so may give it new routers by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,9 @@ class Report:
     unplaced: tuple[tuple[str, str], ...]
     """Router's name, and why no agent can take it."""
     calls_at_once: int
+    identity: str = ""
+    """While the strategy changes: the cold gateway that routers leave or go home to. Its burden is the last one."""
+    homeward: bool = False
 
     @property
     def answer(self) -> Answer:

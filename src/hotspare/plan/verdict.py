@@ -1,4 +1,8 @@
-"""What the cluster says of the places of a pool's agents: may they get routers, may theirs be served elsewhere?"""
+"""What the cluster says of the places of a pool's agents: may they get routers, may theirs be served elsewhere?
+
+While a gateway changes its strategy, the cluster has two of its name: the pool, and the cold one, whose identity is the
+gateway's name. Routers leave the identity, or all of them go home to it; its standing is then told with the others'.
+"""
 
 from collections.abc import Collection, Mapping
 
@@ -28,36 +32,59 @@ def drains(status: ClusterStatus) -> Mapping[str, str]:
 
 
 def standings(
-    status: ClusterStatus, hosts: Mapping[str, str], pool: str, draining: Collection[str]
+    status: ClusterStatus, hosts: Mapping[str, str], pool: str, draining: Collection[str], *, homeward: bool = False
 ) -> Mapping[str, Standing]:
     """The standing of each of the pool's agents, by Neutron's host. `hosts` has the host of every node.
+
+    `homeward`: all routers go to the identity of the pool's name, so that every node of the pool is left.
 
     GONE needs a proof: Pacemaker's word that the node is off (fenced, or shut down; a file with `fencing: none` asks
     for a lost node to count as that), or the data plane's own word that it is silent there. What Pacemaker itself
     cannot say, or is about to change, is UNKNOWN.
     """
+    identities = (pool,) if homeward or has_identity(status, pool) else ()
     if status.dc is None or not status.quorate or status.maintenance:
-        return dict.fromkeys(hosts.values(), Standing.UNKNOWN)
-    return {host: _standing(status, node, pool, leaving=node in draining) for node, host in hosts.items()}
+        return dict.fromkeys((*hosts.values(), *identities), Standing.UNKNOWN)
+    found = {
+        host: _standing(status, node, local(pool), leaving=homeward or node in draining) for node, host in hosts.items()
+    }
+    return found | {identity: _of_identity(status, identity, leaving=not homeward) for identity in identities}
 
 
-def _standing(status: ClusterStatus, name: str, pool: str, *, leaving: bool) -> Standing:
+def has_identity(status: ClusterStatus, pool: str) -> bool:
+    """Whether the cluster still has, or has again, a cold gateway of the pool's name."""
+    return any(status.instances(pool))
+
+
+def _of_identity(status: ClusterStatus, name: str, *, leaving: bool) -> Standing:
+    """Of the node that carries it. Without one it is gone where every node of the cluster is proved dead or silent:
+    one that is to be promoted is on its way to be known.
+    """
+    each = [_standing(status, node.name, name, leaving=leaving) for node in status.nodes]
+    serving = [its for its in each if its in {Standing.LIVE, Standing.LEAVING}]
+    if len(serving) == 1:
+        return serving[0]
+    return Standing.GONE if each and set(each) == {Standing.GONE} else Standing.UNKNOWN
+
+
+def _standing(status: ClusterStatus, name: str, data_plane: str, *, leaving: bool) -> Standing:
+    """What a node is to the gateway whose data plane this resource is."""
     node = status.node(name)
     if node is None or node.unclean or node.pending or node.maintenance:
         return Standing.UNKNOWN
     if not node.online:
         return Standing.GONE
-    if _is_live(status, node, pool):
+    if _is_live(status, node, data_plane):
         return Standing.LEAVING if leaving else Standing.LIVE
-    return Standing.GONE if _is_silent(status, name, pool) else Standing.UNKNOWN
+    return Standing.GONE if _is_silent(status, name, data_plane) else Standing.UNKNOWN
 
 
-def _is_live(status: ClusterStatus, node: NodeState, pool: str) -> bool:
+def _is_live(status: ClusterStatus, node: NodeState, data_plane: str) -> bool:
     """Whether its data plane is promoted, what wires ports and builds routers runs, and nobody is stopping them."""
     if node.standby or node.shutdown:
         return False
-    promoted = [one for one in _there(status, local(pool), node.name) if one.role is Role.PROMOTED]
-    runs = [_there(status, agent, node.name) for agent in agents_of(local(pool), which=_NEEDED)]
+    promoted = [one for one in _there(status, data_plane, node.name) if one.role is Role.PROMOTED]
+    runs = [_there(status, agent, node.name) for agent in agents_of(data_plane, which=_NEEDED)]
     return all(any(_is_sound(one) for one in found) for found in (promoted, *runs))
 
 
@@ -65,24 +92,39 @@ def _is_sound(resource: Resource) -> bool:
     return resource.active and not resource.failed and resource.role in {Role.PROMOTED, Role.STARTED}
 
 
-def _is_silent(status: ClusterStatus, node: str, pool: str) -> bool:
-    """Whether the last action on the data plane there was a proof of silence, and nothing is there or under way."""
-    data_plane = tuple(_there(status, local(pool), node))
-    agents = tuple(one for agent in agents_of(local(pool)) for one in _there(status, agent, node))
-    if any(one.pending or one.failed or one.blocked for one in (*data_plane, *agents)):
+def _is_silent(status: ClusterStatus, node: str, data_plane: str) -> bool:
+    """Whether the last action on the data plane there was a proof of silence, and nothing is there or under way.
+
+    Where the configuration lets it not run at all, no trace of it will do: the node was started anew, or never had it.
+    """
+    there = tuple(_there(status, data_plane, node))
+    if not _is_quiet(status, node, data_plane):
         return False
-    if any(not one.managed for one in status.instances(local(pool)) if node in one.nodes or not one.nodes):
+    last = status.last_action(data_plane, node)
+    if last is None:
+        return not there and _is_barred(status, node, data_plane)
+    if last.exit_code is None:
         return False
-    if any(one.active for one in agents) or any(one.role is not Role.UNPROMOTED for one in data_plane):
-        return False
-    last = status.last_action(local(pool), node)
-    if last is None or last.exit_code is None:
-        return False
-    if data_plane:
+    if there:
         return last.task != "start"  # a promotion follows
     return (last.task, last.exit_code) == ("stop", _SUCCESS) or (
         last.task in {"monitor", "probe"} and last.exit_code == _NOT_RUNNING
     )
+
+
+def _is_quiet(status: ClusterStatus, node: str, data_plane: str) -> bool:
+    """Whether at most an unpromoted data plane is there, and nothing is under way, in trouble or unmanaged."""
+    there = tuple(_there(status, data_plane, node))
+    agents = tuple(one for agent in agents_of(data_plane) for one in _there(status, agent, node))
+    if any(one.pending or one.failed or one.blocked for one in (*there, *agents)):
+        return False
+    if any(not one.managed for one in status.instances(data_plane) if node in one.nodes or not one.nodes):
+        return False
+    return not any(one.active for one in agents) and all(one.role is Role.UNPROMOTED for one in there)
+
+
+def _is_barred(status: ClusterStatus, node: str, data_plane: str) -> bool:
+    return any((resource, where) == (f"{data_plane}-clone", node) for _, resource, where in status.bans)
 
 
 def _there(status: ClusterStatus, resource: str, node: str) -> tuple[Resource, ...]:

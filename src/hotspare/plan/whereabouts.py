@@ -47,6 +47,7 @@ def burdens(
     `keeping` says of routers why they are not on their way, and how many moves of them failed.
     """
     agents = {agent.host: agent.id for agent in routing.agents.values()}
+    heard = {agent.host for agent in routing.agents.values() if agent.alive}
     loads = carried(routing, weights)
     held = _held(routing)
     for node, host in hosts.items():
@@ -55,7 +56,7 @@ def burdens(
         there = held.get(agent, ())
         kept = _kept(routing, (router for router in there if router not in moving), keeping) if its in LEFT else ()
         leaving = sum(router in moving for router in there)
-        yield Burden(node, host, str(its), routers, load, moving=leaving, kept=tuple(kept))
+        yield Burden(node, host, str(its), routers, load, moving=leaving, kept=tuple(kept), heard=host in heard)
 
 
 def _held(routing: Routing) -> Mapping[str, list[str]]:

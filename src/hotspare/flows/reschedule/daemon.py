@@ -24,6 +24,8 @@ from hotspare.plan.verdict import STOP_ON_FAILURE
 from hotspare.ports import Journal, Pacemaker, Scheduling
 
 LOOK_EVERY_S = 60.0
+PASSING_LOOK_EVERY_S = 10.0
+"""While the strategy changes: Neutron gives new routers to an agent that is about to go."""
 LOOK_SHARE = 20
 """A look that took a second is followed by none for so many: at most a twentieth of a server's time."""
 KNOWN_FOR_S = 180.0
@@ -85,7 +87,8 @@ class Rescheduler:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch.run())
             group.create_task(self._mover.run())
-            group.create_task(self._leases.run())
+            if not self._settings.homeward:  # no other agents lease addresses then: networks stay with those they have
+                group.create_task(self._leases.run())
             group.create_task(self._work())
 
     async def stop(self) -> None:
@@ -142,7 +145,8 @@ class Rescheduler:
         routing = await self._scheduling.routing()
         self.known.seen(routing, moving=busy | self._mover.busy, at_s=self._now())
         took_s = self._now() - begun_s
-        self._look_at_s = self._now() + max(LOOK_EVERY_S, LOOK_SHARE * took_s)
+        every_s = PASSING_LOOK_EVERY_S if self._watch.identity else LOOK_EVERY_S
+        self._look_at_s = self._now() + max(every_s, LOOK_SHARE * took_s)
 
     def _plan(self) -> None:
         """What has to be moved is on its way."""
@@ -152,11 +156,15 @@ class Rescheduler:
         known = self._to_be()
         stranded = tuple(router for router in placement.stranded(known, standings) if self._is_due(known, router))
         self._add(placement.place(known, standings, stranded, weights), self._urgent)
-        for node, value in self._watch.drains.items():
-            host = self._settings.hosts[node]
-            if standings.get(host) is Standing.LEAVING and self._halted.get(node) != value:
+        for host, standing in standings.items():
+            if standing is Standing.LEAVING and not self._is_halted(self._node_of(host)):
                 self._add(placement.drained(self._to_be(), standings, host, weights), self._drained)
         self._doing = self._words()
+
+    def _is_halted(self, node: str) -> bool:
+        """Whether a failure has ended the node's drain, and nobody has ordered another one since."""
+        order = self._watch.drains.get(node, "")
+        return bool(order) and self._halted.get(node) == order
 
     def _to_be(self) -> Routing:
         """Routers as they are bound, those that are on their way as if they had arrived."""
@@ -173,9 +181,14 @@ class Rescheduler:
         return trusted if Standing.LIVE in trusted.values() else standings
 
     def _is_due(self, known: Routing, router: str) -> bool:
-        """Whether the router is to be placed now. One without a port has nothing to serve."""
+        """Whether the router is to be placed now. One without a port has nothing to serve, but must not be left behind
+        on an agent that goes for good.
+        """
         facts = known.routers[router]
-        if router in self._mover.busy or self._ledger.waits(router) or not (facts.gateway or facts.interfaces):
+        left_behind = self._watch.identity and known.bindings.get(router)
+        if router in self._mover.busy or self._ledger.waits(router):
+            return False
+        if not (facts.gateway or facts.interfaces or left_behind):
             return False
         if known.bindings.get(router):
             return True
@@ -365,7 +378,9 @@ class Rescheduler:
         return self._settings.hosts[node]
 
     def _node(self, agent: str | None) -> str:
-        host = self.known.host(agent)
+        return self._node_of(self.known.host(agent))
+
+    def _node_of(self, host: str) -> str:
         return next((node for node, its in self._settings.hosts.items() if its == host), host)
 
     # --- telling -----------------------------------------------------------------------------------------------------
@@ -389,21 +404,22 @@ class Rescheduler:
             routers=tuple(residences) if routers else (),
             unplaced=tuple(unplaced),
             calls_at_once=self._mover.calls.limit,
+            identity=self._watch.identity,
+            homeward=self._settings.homeward,
         )
 
     def _burdens(self) -> Iterable[Burden]:
-        settings, drains = self._settings, self._watch.drains
+        settings, drains, identity = self._settings, self._watch.drains, self._watch.identity
         keeping = self._ledger.failed() | {router: (why, 0) for router, why in self._unplaced.items()}
         for burden in whereabouts.burdens(
             self.known.routing,
             self._watch.standings,
-            settings.hosts,
+            {**settings.hosts, **({identity: identity} if identity else {})},
             settings.weights,
             moving=self._mover.busy,
             keeping=keeping,
         ):
-            order = drains.get(burden.node, "")
-            yield replace(burden, order=order, halted=bool(order) and self._halted.get(burden.node) == order)
+            yield replace(burden, order=drains.get(burden.node, ""), halted=self._is_halted(burden.node))
 
     def _what_troubles(self, unplaced: list[tuple[str, str]]) -> str:
         if trouble := self._watch.troubled() or self._trouble:

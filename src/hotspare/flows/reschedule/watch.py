@@ -38,11 +38,16 @@ class Watch:
         """By host. What was seen too long ago is UNKNOWN."""
         if self._is_fresh():
             return self._standings
-        return dict.fromkeys(self._settings.hosts.values(), Standing.UNKNOWN)
+        return dict.fromkeys(self._standings or self._settings.hosts.values(), Standing.UNKNOWN)
+
+    @property
+    def identity(self) -> str:
+        """The identity that routers leave or go home to while the strategy changes; empty: nothing changes."""
+        return self._settings.pool if self._settings.pool in self._standings else ""
 
     @property
     def drains(self) -> Mapping[str, str]:
-        """Node → what its drain attribute says."""
+        """Node → what its drain attribute says; none where all are left anyway."""
         return self._drains
 
     def lost_s(self, host: str) -> float | None:
@@ -77,8 +82,8 @@ class Watch:
         settings = self._settings
         self._seen_s = self._now()
         self._trouble = "the cluster does not answer any more"
-        self._drains = {node: mark for node, mark in drains(status).items() if node in settings.hosts}
-        self._standings = standings(status, settings.hosts, settings.pool, self._drains)
+        self._drains = {} if settings.homeward else _drains(status, settings)
+        self._standings = standings(status, settings.hosts, settings.pool, self._drains, homeward=settings.homeward)
         self._forbidden = forbidden(status, settings)
         for host, standing in self._standings.items():
             if standing in {Standing.LIVE, Standing.LEAVING}:
@@ -88,6 +93,10 @@ class Watch:
 
     def _is_fresh(self) -> bool:
         return self._seen_s is not None and self._now() - self._seen_s <= FRESH_S
+
+
+def _drains(status: ClusterStatus, settings: Settings) -> Mapping[str, str]:
+    return {node: mark for node, mark in drains(status).items() if node in settings.hosts}
 
 
 def forbidden(status: ClusterStatus, settings: Settings) -> str:

@@ -212,6 +212,7 @@ def _write_settings(call: Call) -> None:
         "weights": _weights(call),
         "state_dir": _state_dir(call),
         "socket": call["socket"],
+        "homeward": call.yes("homeward"),
     }
     os.makedirs(identity.RUN_DIR, mode=0o755, exist_ok=True)
     os.makedirs(_state_dir(call), mode=0o700, exist_ok=True)
@@ -310,6 +311,9 @@ AGENT = Agent(
         Parameter("weights", "words", default=_WEIGHTS, short="what a router costs",
                   long="What a router costs the agent that serves it: NAME=NUMBER for router (each), gateway, "
                        "interface and floating_ip (each of its own)."),
+        Parameter("homeward", "boolean", default="no", short="all routers go to the cold gateway",
+                  long="Whether all routers go to the agents of the cold gateway that has the pool's name, because the "
+                       "strategy is being changed back. Else routers leave those agents, where there are such."),
         Parameter("python", "path", short="interpreter",
                   long="Python 3.11 or newer with openstacksdk. Empty: the one that the program neutron-l3-agent "
                        "names."),
