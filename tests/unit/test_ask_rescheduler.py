@@ -100,7 +100,9 @@ def test_an_adapter_tells_where_to_look_when_nobody_listens(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [(b"", "no word for 0.3 s"), (b'{"at_s": 1}\n', "ended in the middle")], ids=["hung", "cut"]
+    ("text", "words"),
+    [(b"", "no word for 0.3 s"), (b'{"at_s": 1}\n', "ended in the middle"), (b'{"at_s', "ended in the middle")],
+    ids=["hung", "cut", "cut in a line"],
 )
 def test_one_that_is_silent_or_ends_in_the_middle_is_told_from_one_that_answers(tmp_path, text, words):
     async def told() -> Done:

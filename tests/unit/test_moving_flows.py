@@ -61,6 +61,16 @@ async def test_a_drain_is_followed_until_the_node_is_empty(tmp_path):
 
 
 @story
+async def test_a_later_drain_does_not_count_what_an_earlier_one_moved(tmp_path):
+    pool = await begun(cloud(hosts=3, routers=30), tmp_path)
+    await pool.follow(await pool.drain("net1"))
+    await drain.end("net1", pool.marks)
+    await pool.until(lambda: pool.rescheduler.report(routers=False).burdens[0].standing == Standing.LIVE)
+    ending = await pool.follow(await pool.drain("net1"))
+    assert (ending.answer, ending.progress.done, ending.progress.total) == (Answer.YES, 0, 0)
+
+
+@story
 async def test_a_plan_changes_nothing(tmp_path):
     pool = await begun(cloud(hosts=3, routers=6), tmp_path)
     planned = await pool.dispatcher.plan_drain("net1")

@@ -115,7 +115,9 @@ def _line(text: str) -> Mapping[str, Any]:
         told = json.loads(text)
         error = told.get("error")
     except (ValueError, AttributeError) as failed:
-        raise _foreign(failed) from failed
+        raise RefusedError(
+            f"what came from the rescheduler cannot be read ({failed}): {text[:80]!r}", code=0, output=text
+        ) from failed
     if error and told.get("cannot_tell"):
         raise NotReachableError(error, hint=told["hint"])
     if error:

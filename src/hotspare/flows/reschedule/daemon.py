@@ -75,6 +75,8 @@ class Rescheduler:
         self._orphans_s: dict[str, float] = {}
         self._unplaced: dict[str, str] = {}
         self._halted: dict[str, str] = {}
+        self._drains: Mapping[str, str] = {}
+        """As they were when the cluster last changed."""
         self._stopping = False
         self._doing, self._trouble = "beginning", ""
         self.changed = asyncio.Condition()
@@ -262,6 +264,11 @@ class Rescheduler:
         """Somebody's standing, or our own leave, is another one."""
         standings = {host: str(standing) for host, standing in self._watch.standings.items()}
         self._tell("cluster.changed", {"standings": standings, "hindered": self._watch.hindered()})
+        drains = self._watch.drains
+        for node, order in drains.items():
+            if self._drains.get(node) != order:
+                self._ledger.forget(drain_of(node))
+        self._drains = drains
         self._ledger.forgive()
         self._wake.set()
         self._leases.wake()
