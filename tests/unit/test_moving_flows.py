@@ -57,7 +57,8 @@ async def test_a_drain_is_followed_until_the_node_is_empty(tmp_path):
     done = [progress.done for progress in pool.seen.all]
     assert done == sorted(done)
     assert {progress.total for progress in pool.seen.all if progress.batch} == {10}
-    assert pool.marks.set == [ending.goal.order] == ["2025-11-24T16:00:10Z"]
+    assert pool.marks.set == [ending.goal.order]
+    assert ending.goal.order.startswith("2025-11-24T16:00:")
 
 
 @story

@@ -455,3 +455,19 @@ async def test_networks_of_a_dead_node_get_a_dhcp_agent_again():
     await pool.until(lambda: "dhcp-net1" not in world.leasing["network-0"], within_s=120)
     assert len(world.leasing["network-0"]) == 1
     assert {agent.kind for agent in world.agents.values()} >= {DHCP, L3}
+
+
+@story
+async def test_a_daemon_that_begins_looks_as_soon_as_it_may():
+    world = cloud(hosts=3, routers=9)
+    pool = Pool(world)
+    pool.power_off("net1")
+    pool.begin()
+    await pool.until(lambda: bool(changes(pool)), within_s=5)
+
+
+@story
+async def test_a_takeover_of_a_router_that_is_there_has_nothing_to_do():
+    pool = await begun(cloud(hosts=3, routers=3))
+    placed = await pool.rescheduler.takeover(["router-0"], "net1", only_plan=False)
+    assert (placed.moves, placed.unplaced) == ((), ())

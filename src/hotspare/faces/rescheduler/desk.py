@@ -76,7 +76,7 @@ class Desk:
             untold = isinstance(refused, NotReachableError | TimedOutError)
             writer.write(_refusal(refused.message, refused.hint, cannot_tell=untold))
         except (ValueError, KeyError, TypeError, AttributeError) as wrong:
-            writer.write(_refusal(f"not a request: {wrong!r}", "see docs/reference/rescheduler.md"))
+            writer.write(_refusal(f"not a request: {wrong!r}", "what may be asked stands in hotspare/faces/rescheduler/desk.py"))
         except TimeoutError:
             writer.write(_refusal(f"no request within {REQUEST_LIMIT_S:.0f} s", ""))
 

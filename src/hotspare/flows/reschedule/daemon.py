@@ -133,9 +133,10 @@ class Rescheduler:
 
     async def _round(self) -> None:
         """What is known is good enough to begin with, since each move is read back; a look tells what is left."""
-        if self.known.looked_s is not None and self._now() - self.known.looked_s < KNOWN_FOR_S:
+        looked_s = self.known.looked_s
+        if looked_s is not None and self._now() - looked_s < KNOWN_FOR_S:
             self._plan()
-        if self._now() >= self._look_at_s:
+        if looked_s is None or self._now() >= self._look_at_s:
             await self._look()
             self._plan()
 
@@ -334,7 +335,8 @@ class Rescheduler:
         """
         host = self._host(node)
         await self._fresh()
-        routers = tuple(self.known.named(name) for name in names)
+        named = tuple(self.known.named(name) for name in names)
+        routers = tuple(router for router in named if not self._is_on(router, host))
         placed = placement.moved_to(self._to_be(), self._trusted(), routers, host)
         return self._requested(placed, takeover_to(node), only_plan=only_plan)
 
@@ -377,6 +379,9 @@ class Rescheduler:
         )
         moves = tuple(move for move in placed.moves if move.router not in busy)
         return Placement(moves, (*placed.unplaced, *under_way))
+
+    def _is_on(self, router: str, host: str) -> bool:
+        return any(self.known.host(agent) == host for agent in self.known.routing.bindings.get(router, ()))
 
     def _host(self, node: str) -> str:
         if node not in self._settings.hosts:
