@@ -14,12 +14,13 @@ from hotspare.model.cluster import ClusterStatus, NodeState, Resource, Role
 from hotspare.model.errors import NotReachableError, RefusedError
 from hotspare.model.rescheduling import Settings
 from hotspare.model.routing import MoveRecord, Weights
+from hotspare.plan.names import local, rescheduler
 from hotspare.plan.verdict import DRAIN
 from standin.direct import DirectSession
 from standin.world import L3, World
 
 POOL = "edge"
-RESCHEDULER = f"{POOL}-rescheduler"
+RESCHEDULER = rescheduler(POOL)
 EPOCH_S = 1_764_000_000.0
 
 
@@ -141,9 +142,11 @@ class Cluster:
         found = []
         for name in up:
             demoted = name in self.demoted
-            found.append(_resource(f"{POOL}-local", Role.UNPROMOTED if demoted else Role.PROMOTED, name))
+            found.append(_resource(local(POOL), Role.UNPROMOTED if demoted else Role.PROMOTED, name))
             if not demoted:
-                found += [_resource(f"{POOL}-local-{agent}", Role.STARTED, name) for agent in ("ovs", "l3", "metadata")]
+                found += [
+                    _resource(f"{local(POOL)}-{agent}", Role.STARTED, name) for agent in ("ovs", "l3", "metadata")
+                ]
         return found
 
 
@@ -212,12 +215,12 @@ class Pool:
             self._running.exception()
         self._running = None
 
-    def _fresh(self) -> Rescheduler:
-        node = self.cluster.on
-        settings = Settings(
+    def settings(self) -> Settings:
+        """Those of the rescheduler that runs now."""
+        return Settings(
             resource=RESCHEDULER,
             pool=POOL,
-            node=node,
+            node=self.cluster.on,
             cloud="standin",
             clouds_file="",
             hosts={name: name for name in self.cluster.nodes},
@@ -226,11 +229,13 @@ class Pool:
             state_dir="",
             socket="",
         )
+
+    def _fresh(self) -> Rescheduler:
         return Rescheduler(
-            settings,
+            self.settings(),
             self.cluster,
             NeutronScheduling(self.session),
-            self.journals[node],
+            self.journals[self.cluster.on],
             now=virtual_time.now,
             wall=lambda: EPOCH_S + virtual_time.now(),
             tell=lambda what, facts: self.told.append((what, dict(facts))),

@@ -9,7 +9,9 @@ from hotspare.model.cleaning import NodeCleaning
 from hotspare.model.cluster import ClusterStatus
 from hotspare.model.drill import NodeState, Place, Router
 from hotspare.model.event import Event
+from hotspare.model.moving import MovePlan
 from hotspare.model.observed import NodeFacts, Query
+from hotspare.model.rescheduling import Report
 from hotspare.model.routing import Leasing, MoveRecord, RouterPort, Routing
 from hotspare.model.status import AgentReport
 from hotspare.model.step import Step
@@ -181,6 +183,37 @@ class Journal(Protocol):
 
     def records(self) -> Iterable[MoveRecord]:
         """All that is kept, oldest first."""
+        ...
+
+
+class Dispatcher(Protocol):
+    """The rescheduler of one pool, on whichever node the cluster runs it; looked for anew with every call.
+
+    Raises (all of them): NotReachableError (there is none, or it cannot be asked now), TimedOutError (it may have had
+    its effect) or RefusedError.
+    """
+
+    async def report(self, *, routers: bool) -> Report:
+        """What it tells of itself; the routers one by one only where they are asked for."""
+        ...
+
+    def reports(self) -> AbstractAsyncContextManager[AsyncIterator[Report]]:
+        """Reports without routers, whenever something has changed, for as long as the context lasts.
+
+        Raises (entering or reading): as above, also when the rescheduler has ended.
+        """
+        ...
+
+    async def plan_drain(self, node: str) -> MovePlan:
+        """What a drain of the node would move."""
+        ...
+
+    async def rebalance(self, *, only_plan: bool) -> MovePlan:
+        """The routers will be spread evenly, or: what that would take."""
+        ...
+
+    async def takeover(self, routers: Sequence[str], node: str, *, only_plan: bool) -> MovePlan:
+        """These routers (ids or names) will be on the node, or: what that would take."""
         ...
 
 

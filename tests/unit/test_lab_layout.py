@@ -69,3 +69,10 @@ def test_the_cluster_file_is_one_that_apply_takes():
     spec = spec_yaml.spec(document, problems)
     assert list(spec.nodes) == ["net1", "net2", "net3"]
     assert list(spec.gateways[cluster_file.GATEWAY].nodes) == ["net1", "net2"]
+
+
+def test_with_routers_that_are_moved_all_three_nodes_of_the_cluster_file_are_active():
+    text = cluster_file.cluster_yaml(Layout("two"), cluster_file.Strategy.RESCHEDULE)
+    spec = spec_yaml.spec(*spec_yaml.document(text, "cluster.yaml"))
+    assert {name: pool.nodes for name, pool in spec.pools.items()} == {"edge": ("net1", "net2", "net3")}
+    assert spec.carried == {}

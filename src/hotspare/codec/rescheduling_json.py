@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from hotspare.model.rescheduling import Batch, Burden, Report, Residence, Settings
+from hotspare.model.rescheduling import Batch, Burden, Kept, Report, Residence, Settings
 from hotspare.model.routing import Placement, Weights
 
 
@@ -39,14 +39,23 @@ def report(told: Mapping[str, Any]) -> Report:
         return Report(
             **{
                 **known,
-                "batches": tuple(Batch(**batch) for batch in told["batches"]),
-                "burdens": tuple(Burden(**burden) for burden in told["burdens"]),
+                "batches": tuple(map(_batch, told["batches"])),
+                "burdens": tuple(map(_burden, told["burdens"])),
                 "routers": tuple(Residence(**router) for router in told["routers"]),
                 "unplaced": tuple((name, reason) for name, reason in told["unplaced"]),
             }
         )
     except (TypeError, KeyError) as error:
         raise ValueError(f"not the report of a rescheduler: {error}") from error
+
+
+def _batch(told: Mapping[str, Any]) -> Batch:
+    failures = tuple((name, why) for name, why in told["failures"])
+    return Batch(**{**told, "failures": failures, "outages_s": tuple(told["outages_s"])})
+
+
+def _burden(told: Mapping[str, Any]) -> Burden:
+    return Burden(**{**told, "kept": tuple(Kept(**kept) for kept in told["kept"])})
 
 
 def placement(placed: Placement, *, names: Mapping[str, str], hosts: Mapping[str, str]) -> dict[str, Any]:

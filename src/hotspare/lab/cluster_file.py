@@ -1,12 +1,25 @@
 """The cluster file that the lab leaves for its user: three nodes, one gateway, one virtual IP, fencing by IPMI."""
 
+from enum import StrEnum
+
 from hotspare.lab.layout import BMC_USER, VIP, Layout, Role
 
 GATEWAY = "neutron-gateway"
+POOL = "edge"
 
 
-def cluster_yaml(layout: Layout) -> str:
-    """A spec for the lab's network nodes, with paths relative to itself. The third node has a vote and no gateway."""
+class Strategy(StrEnum):
+    """What the lab's gateway is."""
+
+    COLD = "cold"
+    RESCHEDULE = "reschedule"
+
+
+def cluster_yaml(layout: Layout, strategy: Strategy = Strategy.COLD) -> str:
+    """A spec for the lab's network nodes, with paths relative to itself.
+
+    `cold`: two nodes may carry the gateway, the third one has a vote. `reschedule`: all three are active.
+    """
     nodes = [machine for machine in layout.machines if machine.role is Role.NETWORK]
     members = "\n".join(
         f"  {node.name}:\n"
@@ -33,10 +46,15 @@ neutron:
   metadata_config: /etc/neutron/metadata_agent.ini
   user: root
 gateways:
-  {GATEWAY}: {{strategy: cold, nodes: [{nodes[0].name}, {nodes[1].name}]}}
+  {_gateway(strategy, [node.name for node in nodes])}
 drill:
   prober: ext
   inside: [{{host: cmp1, netns: vm01-snat}}]
   witnesses:
 {witnesses}
 """
+
+
+def _gateway(strategy: Strategy, nodes: list[str]) -> str:
+    name, carriers = (GATEWAY, nodes[:2]) if strategy is Strategy.COLD else (POOL, nodes)
+    return f"{name}: {{strategy: {strategy}, nodes: [{', '.join(carriers)}]}}"

@@ -52,11 +52,12 @@ class _Phases:
         self._tell.ended(name, self.took_s[name])
 
 
-def bring_up(layout: Layout, *, routers: int, bare: bool, tell: Tell) -> Report:
+def bring_up(layout: Layout, *, routers: int, strategy: cluster_file.Strategy, bare: bool, tell: Tell) -> Report:
     """The lab is up: all machines on and reachable, services answering, `routers` routers with what hangs on them.
 
     What an unfinished `lab up` left is removed first; to a lab that is up, only missing routers are added, none is
     taken away.
+    `strategy`: of the gateway in the cluster file, which a lab that is up keeps as it is.
     `bare`: machines, cables and power alone, without OpenStack.
 
     Raises:
@@ -71,7 +72,7 @@ def bring_up(layout: Layout, *, routers: int, bare: bool, tell: Tell) -> Report:
     with lock.held(layout):
         before = last_report(layout)
         if before is None:
-            _build(layout, phases, bare=bare, tell=tell)
+            _build(layout, phases, strategy=strategy, bare=bare, tell=tell)
         elif before.bare != bare:
             raise RefusedError(
                 f"lab {layout.name} is up {'without' if before.bare else 'with'} OpenStack",
@@ -96,7 +97,7 @@ def last_report(layout: Layout) -> Report | None:
     return Report(**json.loads(layout.up_json.read_text()))
 
 
-def _build(layout: Layout, phases: _Phases, *, bare: bool, tell: Tell) -> None:
+def _build(layout: Layout, phases: _Phases, *, strategy: cluster_file.Strategy, bare: bool, tell: Tell) -> None:
     with phases.one("image"):
         base = image.ensure_image(tell.note)
     with phases.one("network"):
@@ -107,6 +108,7 @@ def _build(layout: Layout, phases: _Phases, *, bare: bool, tell: Tell) -> None:
         network.create_switch(layout)
     keys = access.generate(layout)
     _write_access(layout, keys)
+    write(layout.cluster_yaml, cluster_file.cluster_yaml(layout, strategy))
     if bare:
         _start(layout, phases, tell, lambda machine: (access.machine_files(layout, machine, keys), ("ssh.service",)))
         return
@@ -129,7 +131,6 @@ def _write_access(layout: Layout, keys: access.Access) -> None:
     write(layout.known_hosts, access.known_hosts(layout, keys))
     write(layout.ssh_config, access.ssh_config(layout))
     write(layout.bmc_password, keys.bmc_password, mode=0o600)
-    write(layout.cluster_yaml, cluster_file.cluster_yaml(layout))
 
 
 def _start(

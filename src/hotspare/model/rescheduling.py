@@ -3,7 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hotspare.model.answer import Answer
 from hotspare.model.routing import Weights
+
+REBALANCE = "rebalance"
+
+
+def drain_of(node: str) -> str:
+    """What the moves of a drain are called."""
+    return f"drain of {node}"
+
+
+def takeover_to(node: str) -> str:
+    """What the moves of a takeover are called."""
+    return f"takeover to {node}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +51,10 @@ class Batch:
     """Wall-clock seconds."""
     left_s: float | None
     """How long the rest will take at the pace so far; None where nothing is done yet."""
+    failures: tuple[tuple[str, str], ...] = ()
+    """Router's name, and why its move failed; one that is tried again is not among them while it is on its way."""
+    outages_s: tuple[float, ...] = ()
+    """How long each router that was moved had no service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +74,18 @@ class Residence:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """A router that has to leave its node and is not on its way, and why."""
+
+    name: str
+    why: str
+    tries: int = 0
+    """Moves of it that failed, one after the other."""
+    vrrp: bool = False
+    """It is VRRP's to move."""
+
+
+@dataclass(frozen=True, slots=True)
 class Burden:
     """How loaded the agent on a node is."""
 
@@ -66,6 +95,14 @@ class Burden:
     routers: int
     load: float
     """The sum of the weights of its routers."""
+    moving: int = 0
+    """Its routers that are on their way to another node, or will be."""
+    order: str = ""
+    """What its drain attribute says; empty: it is not drained."""
+    halted: bool = False
+    """Whether the drain has ended with a move that failed."""
+    kept: tuple[Kept, ...] = ()
+    """Of a node whose routers have to leave: those that something keeps there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +122,10 @@ class Report:
     unplaced: tuple[tuple[str, str], ...]
     """Router's name, and why no agent can take it."""
     calls_at_once: int
+
+    @property
+    def answer(self) -> Answer:
+        """Whether all is well with its routers."""
+        if self.trouble:
+            return Answer.NO
+        return Answer.CANNOT_TELL if self.looked_s is None else Answer.YES

@@ -56,9 +56,9 @@ def _agents(pool: PoolLine, seen: Seen) -> Line:
     ]
     count = sum(len(node.agents) for node in active)
     text = f"{count - len(wrong)} of {count} run"
-    reports = {node: seen.agents.get(node.host, "not asked") for node in active}
-    unsure = [report for report in reports.values() if isinstance(report, str)]
-    heard = [one for report in reports.values() if not isinstance(report, str) for one in report]
+    reports = [seen.agents.get(node.host, "not asked") for node in active]
+    unsure = [report for report in reports if isinstance(report, str)]
+    heard = [one for report in reports if not isinstance(report, str) for one in report]
     wrong += [sentence for one in heard for sentence in _silence(one)]
     answer = Answer.NO if wrong else Answer.YES
     if unsure:

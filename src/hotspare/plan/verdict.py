@@ -11,6 +11,8 @@ _NEEDED = ("ovs", "l3")
 
 DRAIN = "hotspare-drain"
 """The permanent node attribute that marks a node whose routers are to go elsewhere."""
+STOP_ON_FAILURE = "stop-on-failure"
+"""In a drain's attribute: the first move that fails ends the drain."""
 
 _FALSE = frozenset({"", "false", "no", "off", "n", "0"})
 """What Pacemaker takes for false, in any case. Source: crm_is_true."""

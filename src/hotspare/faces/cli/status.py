@@ -9,10 +9,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from hotspare.codec import rescheduling_json
 from hotspare.codec.report_json import stamp
 from hotspare.faces.cli.app import EXIT_BAD_STATE, EXIT_CANNOT_TELL, app
+from hotspare.faces.report import routers as places
 from hotspare.faces.report import screen
 from hotspare.model.answer import Answer
+from hotspare.model.rescheduling import Report
 from hotspare.model.status import StatusView
 
 EXITS = {Answer.YES: 0, Answer.NO: EXIT_BAD_STATE, Answer.CANNOT_TELL: EXIT_CANNOT_TELL}
@@ -23,9 +26,15 @@ def status(
     file: Annotated[Path, typer.Option("--file", "-f", envvar="HOTSPARE_FILE", help="The cluster's file.")] = Path(
         "cluster.yaml"
     ),
+    routers: Annotated[
+        bool, typer.Option("--routers", help="Where each router is, since when, and what moves (strategy reschedule).")
+    ] = False,
+    gateway: Annotated[str | None, typer.Option("--gateway", help="With --routers: which gateway, of several.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
 ) -> None:
     """Quorum, fencing, nodes, who carries the gateway, agents, routers served: on one screen."""
+    if routers:
+        _routers(file, gateway, as_json=as_json)
     from hotspare.wiring import probing  # noqa: PLC0415 (SSH and OpenStack: seconds that no other verb waits for)
 
     with Console(stderr=True).status("asking"):
@@ -35,6 +44,25 @@ def status(
     else:
         Console().print(screen.render(view))
     raise typer.Exit(EXITS[view.answer])
+
+
+def _routers(file: Path, gateway: str | None, *, as_json: bool) -> None:
+    """Every router of a pool, and how loaded its nodes are."""
+    from hotspare.wiring import moving  # noqa: PLC0415 (SSH: seconds that no other verb waits for)
+
+    pool = moving.pool(file, gateway=gateway)
+
+    async def asked() -> Report:
+        async with pool.opened() as (_marks, dispatcher):
+            return await dispatcher.report(routers=True)
+
+    with Console(stderr=True).status("asking the rescheduler"):
+        report = asyncio.run(asked())
+    if as_json:
+        print(json.dumps({"gateway": pool.name, **rescheduling_json.plain(report)}, indent=2))
+    else:
+        Console().print(places.render(pool.name, report))
+    raise typer.Exit(EXITS[report.answer])
 
 
 def plain(view: StatusView) -> dict[str, object]:

@@ -17,9 +17,10 @@ from hotspare.flows.reschedule.move import Job, Outcome, World
 from hotspare.flows.reschedule.mover import Mover
 from hotspare.flows.reschedule.watch import Watch
 from hotspare.model.errors import HotspareError, NotReachableError, RefusedError, TimedOutError
-from hotspare.model.rescheduling import Report, Settings
-from hotspare.model.routing import Move, Placement, Routing, Standing
+from hotspare.model.rescheduling import REBALANCE, Burden, Report, Settings, drain_of, takeover_to
+from hotspare.model.routing import Move, Placement, Routing, Standing, Unplaced
 from hotspare.plan import balance, placement, whereabouts
+from hotspare.plan.verdict import STOP_ON_FAILURE
 from hotspare.ports import Journal, Pacemaker, Scheduling
 
 LOOK_EVERY_S = 60.0
@@ -34,8 +35,6 @@ TROUBLE_FIRST_S, TROUBLE_MAX_S = 2.0, 30.0
 STOP_S = 4.0
 """Of the 5 s that a stop may take: https://github.com/crowbar/crowbar-openstack/pull/1320 tells of a node that was
 fenced for a rescheduler that took a minute."""
-STOP_ON_FAILURE = "stop-on-failure"
-"""In a drain's attribute: the first move that fails ends the drain."""
 
 Tell = Callable[[str, Mapping[str, object]], None]
 """What happened, and the facts."""
@@ -212,18 +211,19 @@ class Rescheduler:
 
     def _drained(self, move: Move) -> Job:
         has_ports = self.known.router(move.router).admin_up
-        return Job(move, careful=True, has_ports=has_ports, reason=f"drain of {self._node(move.source)}")
+        return Job(move, careful=True, has_ports=has_ports, reason=drain_of(self._node(move.source)))
 
     def _add(self, placed: Placement, job_of: Callable[[Move], Job]) -> None:
         """These moves are on their way, and what cannot be placed is told."""
+        self._begin(placed.moves, job_of)
+        self._unplaced |= {unplaced.router: unplaced.reason for unplaced in placed.unplaced}
+
+    def _begin(self, moves: Iterable[Move], job_of: Callable[[Move], Job]) -> None:
         busy = self._mover.busy
-        jobs = [
-            job_of(move) for move in placed.moves if move.router not in busy and not self._ledger.waits(move.router)
-        ]
+        jobs = [job_of(move) for move in moves if move.router not in busy and not self._ledger.waits(move.router)]
         self._ledger.added(jobs)
         self._tell_planned(jobs)
         self._mover.add(jobs)
-        self._unplaced |= {unplaced.router: unplaced.reason for unplaced in placed.unplaced}
 
     def _tell_planned(self, jobs: Iterable[Job]) -> None:
         counts = Counter((job.move.source, job.reason) for job in jobs)
@@ -303,7 +303,7 @@ class Rescheduler:
         """
         await self._fresh()
         placed = balance.balanced(self._to_be(), self._trusted(), self._settings.weights)
-        return self._requested(placed, "rebalance", only_plan=only_plan)
+        return self._requested(placed, REBALANCE, only_plan=only_plan)
 
     async def takeover(self, names: Iterable[str], node: str, *, only_plan: bool) -> Placement:
         """These routers (ids or names) will be on the node, or: what that would take.
@@ -316,7 +316,7 @@ class Rescheduler:
         await self._fresh()
         routers = tuple(self.known.named(name) for name in names)
         placed = placement.moved_to(self._to_be(), self._trusted(), routers, host)
-        return self._requested(placed, f"takeover to {node}", only_plan=only_plan)
+        return self._requested(placed, takeover_to(node), only_plan=only_plan)
 
     async def drain_plan(self, node: str) -> Placement:
         """What a drain of the node would move.
@@ -340,11 +340,23 @@ class Rescheduler:
             has_ports = self.known.router(move.router).admin_up
             return Job(move, asked=True, careful=True, has_ports=has_ports, reason=reason)
 
+        placed = self._without_busy(placed)
         if not only_plan:
             self._ledger.forgive()
-            self._add(placed, job)
+            self._begin(placed.moves, job)
             self._doing = self._words()
         return placed
+
+    def _without_busy(self, placed: Placement) -> Placement:
+        """Routers that are on their way already go on there."""
+        busy = self._mover.busy
+        under_way = (
+            Unplaced(move.router, f"it is on its way to {self._node(move.source)}; ask again when it is there")
+            for move in placed.moves
+            if move.router in busy
+        )
+        moves = tuple(move for move in placed.moves if move.router not in busy)
+        return Placement(moves, (*placed.unplaced, *under_way))
 
     def _host(self, node: str) -> str:
         if node not in self._settings.hosts:
@@ -372,17 +384,29 @@ class Rescheduler:
             doing=self._doing,
             trouble=self._what_troubles(unplaced),
             looked_s=None if looked_s is None else self._wall() - (self._now() - looked_s),
-            batches=self._ledger.batches(),
-            burdens=tuple(
-                whereabouts.burdens(routing, self._watch.standings, self._settings.hosts, self._settings.weights)
-            ),
+            batches=self._ledger.batches(lambda router: self.known.router(router).name),
+            burdens=tuple(self._burdens()),
             routers=tuple(residences) if routers else (),
             unplaced=tuple(unplaced),
             calls_at_once=self._mover.calls.limit,
         )
 
+    def _burdens(self) -> Iterable[Burden]:
+        settings, drains = self._settings, self._watch.drains
+        keeping = self._ledger.failed() | {router: (why, 0) for router, why in self._unplaced.items()}
+        for burden in whereabouts.burdens(
+            self.known.routing,
+            self._watch.standings,
+            settings.hosts,
+            settings.weights,
+            moving=self._mover.busy,
+            keeping=keeping,
+        ):
+            order = drains.get(burden.node, "")
+            yield replace(burden, order=order, halted=bool(order) and self._halted.get(burden.node) == order)
+
     def _what_troubles(self, unplaced: list[tuple[str, str]]) -> str:
-        if trouble := self._watch.hindered() or self._trouble:
+        if trouble := self._watch.troubled() or self._trouble:
             return trouble
         if unplaced:
             name, why = unplaced[0]

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hotspare.flows.reschedule.move import Job, Outcome
 from hotspare.model.rescheduling import Batch
@@ -12,6 +12,7 @@ AGAIN_FIRST_S, AGAIN_MAX_S = 2.0, 120.0
 """A router whose move failed is tried again after so long, then twice as long, and so on."""
 SUSPECT_AFTER, SUSPECT_FOR_S = 3, 120.0
 """So many moves in a row that fail at one target, and it gets no more for a while."""
+NOT_BEGUN = "not begun: the node that it was to go to takes no routers any more"
 
 
 @dataclass(slots=True)
@@ -20,7 +21,17 @@ class _Count:
     began_wall_s: float
     total: int = 0
     done: int = 0
-    failed: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+    """Router → why."""
+    outages_s: list[float] = field(default_factory=list)
+
+    @property
+    def ended(self) -> int:
+        return self.done + len(self.failures)
+
+    @property
+    def over(self) -> bool:
+        return self.ended >= self.total
 
 
 class Ledger:
@@ -37,17 +48,26 @@ class Ledger:
         self._suspect_s: dict[str, float] = {}
 
     def added(self, jobs: Iterable[Job]) -> None:
-        """These moves will be carried out."""
+        """These moves will be carried out. Where all of them have failed before, their batch goes on."""
+        by_reason: defaultdict[str, list[str]] = defaultdict(list)
         for job in jobs:
-            count = self._counts.get(job.reason)
-            if count is None or count.done + count.failed >= count.total:
-                count = self._counts[job.reason] = _Count(self._now(), self._wall())
-            count.total += 1
+            by_reason[job.reason].append(job.move.router)
+        for reason, routers in by_reason.items():
+            count = self._counts.get(reason)
+            if count is None or (count.over and not count.failures.keys() >= set(routers)):
+                count = self._counts[reason] = _Count(self._now(), self._wall())
+            for router in routers:
+                if count.failures.pop(router, None) is None:
+                    count.total += 1
 
     def withdrawn(self, jobs: Iterable[Job]) -> None:
         """These moves will not be carried out after all."""
         for job in jobs:
-            self._counts[job.reason].total -= 1
+            count = self._counts[job.reason]
+            if job.requested:
+                count.failures[job.move.router] = NOT_BEGUN
+            else:
+                count.total -= 1
 
     def ended(self, outcome: Outcome) -> None:
         """A move has ended."""
@@ -56,11 +76,13 @@ class Ledger:
         count = self._counts[job.reason]
         if outcome.well:
             count.done += 1
+            if outcome.outage_s is not None:
+                count.outages_s.append(round(outcome.outage_s, 1))
             self._tries.pop(router, None)
             self._again_s.pop(router, None)
             self._misses.pop(job.move.target, None)
             return
-        count.failed += 1
+        count.failures[router] = outcome.note
         self._tries[router] += 1
         wait_s = min(AGAIN_FIRST_S * 2 ** (self._tries[router] - 1), AGAIN_MAX_S)
         self._again_s[router] = self._now() + wait_s
@@ -83,6 +105,7 @@ class Ledger:
 
     def forgive(self) -> None:
         """Whoever waits may be tried again now: the world has changed."""
+        self._tries.clear()
         self._again_s.clear()
         self._suspect_s.clear()
         self._misses.clear()
@@ -91,19 +114,25 @@ class Ledger:
         """Routers whose last move was cut, by the crash of a rescheduler on this node."""
         return {router: record for router, record in self.last.items() if not record.stage.final}
 
-    def batches(self) -> tuple[Batch, ...]:
-        """How far each batch got, the latest last."""
-        return tuple(self._batch(reason, count) for reason, count in self._counts.items() if count.total > 0)
+    def failed(self) -> dict[str, tuple[str, int]]:
+        """Routers whose last moves failed: why the last one did, and how many."""
+        return {router: (self.last[router].note, tries) for router, tries in self._tries.items()}
 
-    def _batch(self, reason: str, count: _Count) -> Batch:
-        ended = count.done + count.failed
+    def batches(self, named: Callable[[str], str]) -> tuple[Batch, ...]:
+        """How far each batch got, the latest last; `named` is a router's name."""
+        return tuple(self._batch(reason, count, named) for reason, count in self._counts.items() if count.total > 0)
+
+    def _batch(self, reason: str, count: _Count, named: Callable[[str], str]) -> Batch:
+        ended = count.ended
         left = count.total - ended
         took_s = self._now() - count.began_s
         return Batch(
             reason=reason,
             total=count.total,
             done=count.done,
-            failed=count.failed,
+            failed=len(count.failures),
             began_s=count.began_wall_s,
             left_s=took_s / ended * left if ended else None,
+            failures=tuple((named(router), why) for router, why in count.failures.items()),
+            outages_s=tuple(count.outages_s),
         )

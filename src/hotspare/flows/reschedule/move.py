@@ -42,6 +42,11 @@ class Job:
     """Whether ports are to be waited for: a router that is administratively down has none that get wired."""
     reason: str = ""
 
+    @property
+    def requested(self) -> bool:
+        """Whether a person asked for this very move: nobody else will plan it again."""
+        return self.asked and self.careful
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

@@ -56,7 +56,7 @@ def parameters(*, binary: str, plugin_config: str, log_file: str) -> tuple[Param
                   long="Name or absolute path of the agent's program."),
         Parameter("user", "words", default="neutron", short="user of the agent",
                   long="The user that the agent runs as."),
-        Parameter("pid", "path", default=identity.RUN_DIR + "/${OCF_RESOURCE_INSTANCE}.pid", unique=True,
+        Parameter("pid", "path", default=identity.pid_file("${OCF_RESOURCE_INSTANCE}"), unique=True,
                   short="pid file",
                   long="File with the agent's pid, start time and boot. Default: /run/hotspare/RESOURCE.pid."),
         Parameter("log_file", "path", default=log_file, short="log file",

@@ -30,6 +30,8 @@ _LEVEL_ANSWERS = 10
 _GRACE_S = 4.0
 """Between TERM and KILL. The daemon ends within a second or two: every call that it makes is on record before."""
 
+_SOCKET_BYTES_MAX = 107  # unix(7), sun_path
+
 _WEIGHTS = "router=1 gateway=0.5 interface=0.25 floating_ip=0.1"
 _POLL_S = 0.1
 
@@ -66,7 +68,8 @@ def stop(call: Call) -> int:
         pids = ", ".join(str(process.pid) for process in alive or remaining)
         raise OcfError(codes.ERR_GENERIC, f"KILL does not end pid {pids} (uninterruptible sleep?)")
     ours = [call["pid"]] if identity.is_free_for_pid(call["pid"]) else []
-    for path in (*ours, _settings_file(call), call["socket"]):
+    ours += [call["socket"]] if _is_free_for_socket(call["socket"]) else []
+    for path in (*ours, _settings_file(call)):
         try:
             os.unlink(path)
         except FileNotFoundError:
@@ -101,19 +104,16 @@ def reload(call: Call) -> int:
 
 def validate(call: Call) -> int:
     """SUCCESS where the daemon could be started on this node; everything that is missing is named at once."""
-    _pairs(call, "hosts")
-    _weights(call)
-    if not identity.is_free_for_pid(call["pid"]):
-        raise OcfError(codes.ERR_ARGS, f"parameter pid: {call['pid']} is there already and is no pid file")
-    if os.path.isdir(call["log_file"]):
-        raise OcfError(codes.ERR_ARGS, f"parameter log_file: {call['log_file']} is a directory, not a file")
+    hosts, _ = _pairs(call, "hosts"), _weights(call)
+    if len(call["socket"].encode()) > _SOCKET_BYTES_MAX:
+        raise OcfError(codes.ERR_CONFIGURED, f"parameter socket has more than {_SOCKET_BYTES_MAX} bytes")
+    if taken := _taken(call):
+        raise OcfError(codes.ERR_ARGS, "; ".join(taken))
     problems = []
-    if _node() not in _pairs(call, "hosts"):
+    if _node() not in hosts:
         problems.append(f"parameter hosts does not name this node, {_node()}")
     if not os.path.isfile(call["clouds_file"]):
-        problems.append(
-            f"parameter clouds_file: {call['clouds_file']}: there is no such file; hotspare apply writes it"
-        )
+        problems.append(f"parameter clouds_file: there is no file {call['clouds_file']}; hotspare apply writes it")
     try:
         _interpreter(call)
     except OcfError as error:
@@ -123,6 +123,18 @@ def validate(call: Call) -> int:
     if problems:
         raise OcfError(codes.ERR_INSTALLED, "; ".join(problems))
     return codes.SUCCESS
+
+
+def _taken(call: Call) -> list[str]:
+    """Paths that the daemon is to have and that are something else, in words."""
+    state_dir = _state_dir(call)
+    wrong = (
+        ("pid", call["pid"], "no pid file", not identity.is_free_for_pid(call["pid"])),
+        ("log_file", call["log_file"], "a directory", os.path.isdir(call["log_file"])),
+        ("socket", call["socket"], "no socket", not _is_free_for_socket(call["socket"])),
+        ("state_dir", state_dir, "no directory", os.path.exists(state_dir) and not os.path.isdir(state_dir)),
+    )
+    return [f"parameter {name}: {path} is there already and is {what}" for name, path, what, is_so in wrong if is_so]
 
 
 def running(call: Call) -> Process | None:
@@ -189,7 +201,6 @@ def _asked(call: Call, process: Process) -> dict[str, object]:
 def _write_settings(call: Call) -> None:
     import json
 
-    state_dir = call["state_dir"] or f"/var/lib/hotspare/{call['pool']}"
     settings = {
         "resource": call.instance,
         "pool": call["pool"],
@@ -199,11 +210,11 @@ def _write_settings(call: Call) -> None:
         "hosts": _pairs(call, "hosts"),
         "dhcp_agents_per_network": int(call["dhcp_agents_per_network"]),
         "weights": _weights(call),
-        "state_dir": state_dir,
+        "state_dir": _state_dir(call),
         "socket": call["socket"],
     }
     os.makedirs(identity.RUN_DIR, mode=0o755, exist_ok=True)
-    os.makedirs(state_dir, mode=0o700, exist_ok=True)
+    os.makedirs(_state_dir(call), mode=0o700, exist_ok=True)
     draft = _settings_file(call) + ".new"
     with open(draft, "w", encoding="utf-8") as file:
         file.write(json.dumps(settings, indent=2) + "\n")
@@ -212,6 +223,19 @@ def _write_settings(call: Call) -> None:
 
 def _settings_file(call: Call) -> str:
     return f"{identity.RUN_DIR}/{call.instance}.json"
+
+
+def _state_dir(call: Call) -> str:
+    return call["state_dir"] or f"/var/lib/hotspare/{call['pool']}"
+
+
+def _is_free_for_socket(path: str) -> bool:
+    import stat
+
+    try:
+        return stat.S_ISSOCK(os.lstat(path).st_mode)
+    except OSError:
+        return True
 
 
 def _node() -> str:
@@ -224,9 +248,7 @@ def _pairs(call: Call, name: str) -> dict[str, str]:
     for word in call[name].split():
         key, _, value = word.partition("=")
         if not key or not value or key in pairs:
-            raise OcfError(
-                codes.ERR_CONFIGURED, f"parameter {name} is not a list of different NAME=VALUE: {call[name]}"
-            )
+            raise OcfError(codes.ERR_CONFIGURED, f"parameter {name} has to be NAME=VALUE, each once: {call[name]}")
         pairs[key] = value
     return pairs
 
