@@ -70,6 +70,18 @@ async def test_what_is_planned_and_where_a_router_is_bound_is_told_as_it_happens
 
 
 @story
+async def test_a_rescheduler_that_may_begin_begins_at_once():
+    """Pacemaker says where it runs only when its start has ended, so every one of them is hindered first."""
+    pool = Pool(cloud(hosts=3, routers=9))
+    pool.power_off("net1")
+    pool.cluster.quorate = False
+    pool.begin()
+    await pool.until(lambda: "waiting" in pool.rescheduler.report(routers=False).doing)
+    pool.cluster.quorate = True
+    await pool.until(lambda: "moves.planned" in {what for what, _facts in pool.told}, within_s=4)
+
+
+@story
 async def test_a_node_that_is_not_proved_dead_keeps_its_routers_whatever_neutron_thinks():
     pool = await begun(cloud(hosts=3, routers=9))
     pool.power_off("net1", fenced=False)

@@ -76,7 +76,8 @@ class Desk:
             untold = isinstance(refused, NotReachableError | TimedOutError)
             writer.write(_refusal(refused.message, refused.hint, cannot_tell=untold))
         except (ValueError, KeyError, TypeError, AttributeError) as wrong:
-            writer.write(_refusal(f"not a request: {wrong!r}", "what may be asked stands in hotspare/faces/rescheduler/desk.py"))
+            hint = "what may be asked stands in hotspare/faces/rescheduler/desk.py"
+            writer.write(_refusal(f"not a request: {wrong!r}", hint))
         except TimeoutError:
             writer.write(_refusal(f"no request within {REQUEST_LIMIT_S:.0f} s", ""))
 

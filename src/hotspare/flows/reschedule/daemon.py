@@ -99,13 +99,15 @@ class Rescheduler:
         await self._mover.finish(within_s=STOP_S)
 
     async def _work(self) -> None:
-        trouble_s = TROUBLE_FIRST_S
+        trouble_s, was_hindered = TROUBLE_FIRST_S, False
         while True:
             await self._called()
             if hindered := self._watch.hindered():
-                self._doing = f"waiting: {hindered}"
+                self._doing, was_hindered = f"waiting: {hindered}", True
                 self._look_at_s = max(self._look_at_s, self._now() + HINDERED_S)
             elif not self._stopping:
+                if was_hindered:
+                    self._look_at_s, was_hindered = self._now(), False
                 try:
                     await self._round()
                     self._trouble, trouble_s = "", TROUBLE_FIRST_S
