@@ -49,7 +49,7 @@ def _drained(progress: Progress, report: Report, goal: Goal) -> Progress:
     return replace(
         progress,
         under_way=True,
-        over=_nothing_moves(burden, left),
+        over=nothing_moves(burden, left),
         total=progress.done + left,
         left=left,
         kept=burden.kept,
@@ -57,7 +57,7 @@ def _drained(progress: Progress, report: Report, goal: Goal) -> Progress:
     )
 
 
-def _nothing_moves(burden: Burden, left: int) -> bool:
+def nothing_moves(burden: Burden, left: int) -> bool:
     """Whether all that was to leave the node has left, or is kept there and was tried often enough."""
     if not left:
         return True
