@@ -35,12 +35,12 @@ docs: venv ## the reference, from what the code says of itself
 .PHONY: check
 check: venv ## lint, types, layers, unit tests: no root, no lab
 	@scripts/lint $(BIN)
-	$(BIN)/pytest -q -m 'not lab'
+	$(BIN)/pytest -q -n 2 -m 'not lab'
 
 .PHONY: test
 test: venv host ## all tests, with a lab (root, Debian 12)
 	@scripts/lint $(BIN)
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 .PHONY: bench
 bench: venv host ## measure beside the peers: make bench NAME=agents (root, Debian 12)

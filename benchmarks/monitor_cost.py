@@ -38,7 +38,7 @@ def measured(node: OcfNode) -> tuple[list[Figure], list[str]]:
     return [
         figure(f"monitor of the L3 agent, {ROUTERS} routers: CPU", busy, 0, "ours", "peer", SHARE_MAX),
         figure(f"monitor of the L3 agent, {ROUTERS} routers: wall", busy, 1, "ours", "peer"),
-        figure("monitor of the L3 agent, nothing else on the node: CPU", idle, 0, "ours", "peer"),
+        figure("monitor of the L3 agent, nothing else on the node: CPU", idle, 0, "ours", "peer", SHARE_MAX),
         figure("beside it: python3 -IS -c pass (ours), sh -c : (peer)", busy, 0, "python", "sh"),
     ], [NOTE]
 

@@ -1,8 +1,12 @@
-"""The labs that lab tests run on: `lab` is a whole one, for the session; `bare_lab` has machines, cables and power.
+"""The labs that lab tests run on, for the session: `lab` is a whole one; `bare_lab` has machines, cables and power, and
+a cluster once a test has made one.
 
 HOTSPARE_TEST_LAB names the whole one (default `test`), HOTSPARE_TEST_ROUTERS says how many routers it has. A lab of
 that name that is up before is used as it is and left up: bring it up by hand once, and tests start at once.
 HOTSPARE_TEST_BARE_LAB names the bare one (default `testbare`).
+
+With `pytest -n 2 --dist loadgroup` one process has the whole lab and another one the bare lab and the single machines:
+each waits for its machines most of the time. Their tests keep their order.
 """
 
 import os
@@ -18,6 +22,15 @@ from lab_parts import HOTSPARE, Lab, run
 # Properties are about what is true; how long an example takes is the machine's mood, and belongs in benchmarks.
 settings.register_profile("hotspare", deadline=None)
 settings.load_profile("hotspare")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What shares machines runs in one process. (tryfirst: xdist reads the marks in the same hook.)"""
+    for item in items:
+        if item.get_closest_marker("lab"):
+            whole = "lab" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("whole lab" if whole else "machines"))
 
 
 def _lab(name: str, *options: str, timeout_s: float) -> Iterator[Lab]:
@@ -39,6 +52,6 @@ def lab() -> Iterator[Lab]:
     yield from _lab(os.environ.get("HOTSPARE_TEST_LAB", "test"), "--routers", routers, timeout_s=900)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bare_lab() -> Iterator[Lab]:
     yield from _lab(os.environ.get("HOTSPARE_TEST_BARE_LAB", "testbare"), "--bare", timeout_s=600)

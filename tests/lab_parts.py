@@ -4,12 +4,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from hotspare.lab import access, namespace
 from hotspare.lab.layout import Layout
 
 HOTSPARE = str(Path(sys.executable).with_name("hotspare"))
@@ -19,10 +20,15 @@ def eventually(true: Callable[[], bool], *, within_s: float, what: str) -> None:
     """`true()` became true within the limit; fails the test with `what` otherwise."""
     deadline = time.monotonic() + within_s
     pause = threading.Event()
-    while not true():
-        if time.monotonic() > deadline:
+    while True:
+        begun = time.monotonic()
+        if true():
+            return
+        now = time.monotonic()
+        if now > deadline:
             pytest.fail(f"not within {within_s:g} s: {what}")
-        pause.wait(0.1)
+        # Looking, too, takes from the machine on which it has to become true: at most half of the time.
+        pause.wait(min(max(0.1, now - begun), 1.0))
 
 
 @dataclass(frozen=True)
@@ -45,21 +51,26 @@ class Lab:
         return run([HOTSPARE, "lab", verb, "--name", self.name, *rest], expect, timeout_s)
 
     def desk(self, *argv: str, expect: int = 0, timeout_s: float = 60) -> str:
-        """A command at the operator's desk: in the lab's network, with its cloud and cluster file set."""
-        return self.lab("shell", "--", *argv, expect=expect, timeout_s=timeout_s)
+        """A command at the operator's desk: in the lab's network, with its cloud and cluster file set.
+
+        The same as `hotspare lab shell -- COMMAND`, without the second that it takes to start: tests ask often.
+        """
+        with namespace.entered(self.layout.switch):
+            return run(list(argv), expect, timeout_s, environ=access.desk(self.layout))
 
     def hotspare(self, *words: str, expect: int = 0, timeout_s: float = 300) -> str:
         """`hotspare WORDS` at the operator's desk."""
         return self.desk(HOTSPARE, *words, expect=expect, timeout_s=timeout_s)
 
     def ssh(self, machine: str, command: str, *, expect: int = 0, timeout_s: float = 60) -> str:
-        """A shell command on a machine."""
-        return self.lab("ssh", machine, "--", command, expect=expect, timeout_s=timeout_s)
+        """A shell command on a machine, as by `hotspare lab ssh MACHINE -- COMMAND`."""
+        argv = ["ssh", "-F", str(self.layout.ssh_config), self.layout.machine(machine).name, "--", command]
+        return self.desk(*argv, expect=expect, timeout_s=timeout_s)
 
 
-def run(argv: list[str], expect: int, timeout_s: float) -> str:
+def run(argv: list[str], expect: int, timeout_s: float, *, environ: Mapping[str, str] | None = None) -> str:
     done = subprocess.run(
-        argv, capture_output=True, text=True, timeout=timeout_s, check=False, stdin=subprocess.DEVNULL
+        argv, capture_output=True, text=True, timeout=timeout_s, check=False, stdin=subprocess.DEVNULL, env=environ
     )
     assert done.returncode == expect, f"{' '.join(argv)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout

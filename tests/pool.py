@@ -239,12 +239,12 @@ class Pool:
             self._running.exception()
         self._running = None
 
-    def _fresh(self) -> Rescheduler:
-        node = self.cluster.on
-        settings = Settings(
+    def settings(self) -> Settings:
+        """Those of the rescheduler that runs now."""
+        return Settings(
             resource=RESCHEDULER,
             pool=POOL,
-            node=node,
+            node=self.cluster.on,
             cloud="standin",
             clouds_file="",
             hosts={name: name for name in self.cluster.nodes},
@@ -254,11 +254,13 @@ class Pool:
             socket="",
             homeward=self.homeward,
         )
+
+    def _fresh(self) -> Rescheduler:
         return Rescheduler(
-            settings,
+            self.settings(),
             self.cluster,
             NeutronScheduling(self.session),
-            self.journals[node],
+            self.journals[self.cluster.on],
             now=virtual_time.now,
             wall=lambda: EPOCH_S + virtual_time.now(),
             tell=lambda what, facts: self.told.append((what, dict(facts))),

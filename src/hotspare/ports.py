@@ -91,6 +91,10 @@ class Neutron(Protocol):
         """The routers bound to the L3 agent whose host is `gateway`, with their floating IPs and ports."""
         ...
 
+    async def bound(self, gateway: str) -> tuple[str, ...]:
+        """The ids of the routers bound to the L3 agent whose host is `gateway`."""
+        ...
+
     async def agents(self, gateway: str) -> tuple[AgentReport, ...]:
         """What Neutron thinks of the agents whose host is `gateway`."""
         ...
@@ -228,7 +232,7 @@ class Marks(Protocol):
         ...
 
 
-class Site(Protocol):
+class Site(Marks, Protocol):
     """The machines under a cluster, as a drill and a status need them: asked over `Remote`, each call with a deadline.
 
     Raises (all of them): NotReachableError, TimedOutError or RefusedError.

@@ -203,6 +203,9 @@ def test_a_node_that_lost_its_files_gets_them_back(made: Lab, file: Path) -> Non
     made.ssh("net2", "rm -r /etc/hotspare/fence /usr/lib/ocf/resource.d/hotspare; chmod 644 /etc/corosync/authkey")
     told = apply(made, file)
     assert {node for node, _action in actions(told)} == {"net2"}
+    modules = "/usr/lib/ocf/lib/hotspare/hotspare_ocf"
+    sources, compiled = made.ssh("net2", f"ls {modules}/*.py | wc -l; ls {modules}/__pycache__ | wc -l").split()
+    assert sources == compiled  # also those that never ran there
     assert apply(made, file)["steps"] == []
 
 

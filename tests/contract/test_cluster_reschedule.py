@@ -12,7 +12,7 @@ from hotspare.lab.cluster_file import Strategy, cluster_yaml
 from hotspare.model.cluster import ClusterStatus
 from hotspare.model.routing import Standing
 from hotspare.plan.names import agents_of, local, rescheduler
-from hotspare.plan.standing import draining, standings
+from hotspare.plan.verdict import drains, standings
 from lab_parts import Lab, eventually
 
 pytestmark = pytest.mark.lab
@@ -51,7 +51,7 @@ def status(lab: Lab, node: str = "net1") -> ClusterStatus:
 def standing(lab: Lab, node: str = "net1") -> list[Standing]:
     """net1's, net2's and net3's, as the cluster tells them."""
     now = status(lab, node)
-    return list(standings(now, HOSTS, POOL, draining(now)).values())
+    return list(standings(now, HOSTS, POOL, drains(now)).values())
 
 
 def settled(lab: Lab) -> None:

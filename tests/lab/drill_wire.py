@@ -14,6 +14,7 @@ from hotspare.model.drill import NodeState as Looked
 from hotspare.model.drill import Router
 from hotspare.model.errors import RefusedError
 from hotspare.model.event import Event, What
+from hotspare.plan.names import agents_of
 from hotspare.ports import OK, Done
 
 TAKEOVER_S = 1.0
@@ -161,7 +162,7 @@ class Played(Machines):
         )  # fmt: skip
 
     def _resources(self) -> Iterator[Resource]:
-        for name, role in (("gw", Role.PROMOTED), ("gw-l3", Role.STARTED)):
+        for name, role in (("gw", Role.PROMOTED), *((agent, Role.STARTED) for agent in agents_of("gw"))):
             if self.carrier:
                 yield Resource(
                     id=name, agent="ocf:x:y", role=role, target_role=None, active=True, failed=False, blocked=False,
@@ -180,6 +181,9 @@ class Played(Machines):
 
     async def versions(self) -> Mapping[str, str]:
         return {}
+
+    async def bound(self, gateway: str) -> tuple[str, ...]:
+        return tuple(router.id for router in await self.routers(gateway))
 
     async def routers(self, gateway: str) -> tuple[Router, ...]:
         return tuple(Router(f"id-{address}", f"r-{address}", (address,)) for address in self.addresses if gateway)

@@ -32,7 +32,7 @@ def switch_end(lab: Lab, cable: str) -> dict[str, object]:
 
 def test_every_machine_lets_the_operator_in_by_key_and_is_known_before(bare_lab):
     for machine in bare_lab.layout.machines:
-        assert bare_lab.ssh(machine.name, "hostname").strip() == machine.name
+        assert bare_lab.lab("ssh", machine.name, "--", "hostname").strip() == machine.name
 
 
 def test_every_machine_is_running_without_a_failed_unit(bare_lab):
@@ -72,7 +72,8 @@ def test_power_off_is_a_power_cut(bare_lab):
     assert power(bare_lab, "net1", "off") == "off"
     assert power(bare_lab, "net1", "status") == "off"
     assert processes.marked(bare_lab.name, "net1") == ()
-    bare_lab.desk("ping", "-c1", "-W1", bare_lab.layout.machine("net1").address("mgmt"), expect=1)
+    address = bare_lab.layout.machine("net1").address("mgmt")
+    bare_lab.ssh("net2", f"ping -c1 -W1 {address}", expect=1)
     assert switch_end(bare_lab, "net1-public")["operstate"] != "UP"
     assert power(bare_lab, "net1", "on") == "on"
     back(bare_lab, "net1")
@@ -106,11 +107,11 @@ def test_debians_fence_agent_fences_from_a_machine(bare_lab):
 def test_a_cut_cable_stays_cut_through_a_power_cycle_and_is_healed_by_word(bare_lab):
     mgmt = bare_lab.layout.machine("net3").address("mgmt")
     bare_lab.lab("cut", "net3", "mgmt")
-    bare_lab.desk("ping", "-c1", "-W1", mgmt, expect=1)
+    bare_lab.ssh("net1", f"ping -c1 -W1 {mgmt}", expect=1)
     power(bare_lab, "net3", "cycle")
     seen = json.loads(bare_lab.lab("status", "--json"))
     assert {machine["name"]: machine["cut"] for machine in seen["machines"]}["net3"] == ["mgmt"]
-    bare_lab.desk("ping", "-c1", "-W1", mgmt, expect=1)
+    bare_lab.ssh("net1", f"ping -c1 -W1 {mgmt}", expect=1)
     bare_lab.lab("heal", "net3", "mgmt")
     back(bare_lab, "net3")
 
@@ -176,6 +177,6 @@ def test_up_on_a_lab_that_is_up_changes_nothing(bare_lab):
 
 
 def test_the_operators_desk_finds_cloud_and_cluster_file(bare_lab):
-    said = bare_lab.desk("sh", "-c", "echo $OS_CLOUD $HOTSPARE_FILE; ip -brief address show br-oob")
+    said = bare_lab.lab("shell", "--", "sh", "-c", "echo $OS_CLOUD $HOTSPARE_FILE; ip -brief address show br-oob")
     assert f"lab {bare_lab.layout.cluster_yaml}" in said
     assert "10.0.9.254/24" in said

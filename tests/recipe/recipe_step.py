@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
-from hotspare.lab import namespace
-from lab_parts import Lab, run
+from lab_parts import Lab
 
 DESK = "desk"
 """The operator's own machine. Commands there are typed in the directory of the lab's files."""
@@ -32,9 +31,8 @@ class Cluster:
             at_desk = f'cd "$(dirname "$HOTSPARE_FILE")"; {script}'
             said = self.lab.desk("bash", "-c", at_desk, expect=expect, timeout_s=_TYPING_LIMIT_S)
         else:
-            ssh = ["ssh", "-F", str(self.lab.layout.ssh_config), self.machines.get(where, where), script]
-            with namespace.entered(self.lab.layout.switch):
-                said = run(ssh, expect, _TYPING_LIMIT_S)
+            machine = self.machines.get(where, where)
+            said = self.lab.ssh(machine, script, expect=expect, timeout_s=_TYPING_LIMIT_S)
         return _COLOUR.sub("", said)
 
 

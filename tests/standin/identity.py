@@ -62,7 +62,7 @@ def versions(base: str) -> dict[str, Any]:
 
 
 def clouds(base: str) -> dict[str, Any]:
-    """clouds.yaml: a cloud a user, one with a wrong password, and one without Keystone."""
+    """clouds.yaml: a cloud a user, one with a wrong password, one without Keystone, one that is away."""
 
     def cloud(user: str, password: str) -> dict[str, Any]:
         auth = {
@@ -81,5 +81,7 @@ def clouds(base: str) -> dict[str, Any]:
             READER: cloud(READER, READER),
             "wrong": cloud(ADMIN, "wrong"),
             "open": {"auth_type": "none", "network_endpoint_override": base},
+            # Nobody listens at the port of tcpmux.
+            "away": {"auth_type": "none", "network_endpoint_override": "http://127.0.0.1:1"},
         }
     }

@@ -77,7 +77,7 @@ class Standin:
         self._http.server_close()
 
     def clouds_file(self, directory: Path) -> Path:
-        """A clouds.yaml with `admin`, `reader`, `wrong` (a wrong password) and `open` (no Keystone)."""
+        """A clouds.yaml with `admin`, `reader`, `wrong` (a wrong password), `open` (no Keystone) and `away`."""
         path = directory / "clouds.yaml"
         path.write_text(json.dumps(clouds(self.base)))
         return path

@@ -3,6 +3,7 @@
 from hotspare.model.drill import (
     ClusterState,
     Fault,
+    Gateway,
     Get,
     History,
     NodeState,
@@ -10,6 +11,7 @@ from hotspare.model.drill import (
     Router,
     RunningProcess,
     Sighting,
+    Strategy,
     StreamFact,
     SwitchPort,
     Trace,
@@ -59,11 +61,11 @@ def spare(node: str, boot: str = "") -> NodeState:
 def cluster(carrier: str, *, online: tuple[str, ...] = ("net1", "net2", "net3")) -> ClusterState:
     return ClusterState(
         quorate=True,
-        carrier=carrier,
+        promoted=(carrier,),
         online=online,
         standby=(),
         unclean=(),
-        started=dict.fromkeys(AGENTS, carrier),
+        running=dict.fromkeys(AGENTS, (carrier,)),
         failures=(),
     )
 
@@ -106,7 +108,7 @@ def events() -> tuple[Event, ...]:
 def history(**spoiled: object) -> History:
     whole: dict[str, object] = {
         "fault": Fault.POWEROFF,
-        "gateway": GATEWAY,
+        "gateway": Gateway(GATEWAY, Strategy.COLD, dict.fromkeys(("net1", "net2"), GATEWAY)),
         "node": "net1",
         "began_s": 980.0,
         "baseline_s": 995.0,
@@ -115,9 +117,8 @@ def history(**spoiled: object) -> History:
         "recovered_s": T0 + 20,
         "heal_called_s": T0 + 40,
         "ended_s": END,
-        "agents": AGENTS,
-        "gateway_nodes": ("net1", "net2"),
         "routers": ROUTERS,
+        "bound": {GATEWAY: tuple(router.id for router in ROUTERS)},
         "targets": {router.floating_ips[0]: router.id for router in ROUTERS},
         "trace": trace(),
         "streams": (

@@ -10,6 +10,7 @@ from hotspare.codec import report_json
 from hotspare.model.answer import Answer
 from hotspare.model.drill import Fault, Get, Observation, RunningProcess, Sighting, StreamFact, SwitchPort, Trace
 from hotspare.model.event import Event, What
+from hotspare.plan import strategies
 from hotspare.plan.drill import judge, objections
 
 
@@ -185,9 +186,9 @@ def test_a_node_that_could_not_be_looked_at_after_the_heal_makes_it_cannot_tell(
     "change",
     [
         {"quorate": False},
-        {"carrier": None},
-        {"started": dict.fromkeys(AGENTS[:2], "net2")},
-        {"started": dict.fromkeys(AGENTS, "net3")},
+        {"promoted": ()},
+        {"running": dict.fromkeys(AGENTS[:2], ("net2",))},
+        {"running": dict.fromkeys(AGENTS, ("net3",))},
         {"failures": ("neutron-gateway-l3 start on net2: error",)},
         {"unclean": ("net3",)},
         {"standby": ("net1",)},
@@ -236,17 +237,18 @@ def test_standby_counts_from_the_order():
 
 
 def test_a_drill_begins_only_in_a_whole_cluster():
-    assert objections(cluster("net1"), "net1", ("net1", "net2"), AGENTS) == ()
+    carriage = strategies.carriage(history().gateway)
+    assert objections(carriage, cluster("net1"), "net1") == ()
     sick = dataclasses.replace(
         cluster("net1", online=("net1",)),
         quorate=False,
-        carrier=None,
+        promoted=(),
         unclean=("net2",),
-        started={},
+        running={},
         failures=("x failed",),
     )
-    assert len(objections(sick, "net1", ("net1", "net2"), AGENTS)) == 8
-    assert objections(cluster("net1"), "net9", ("net1", "net2"), AGENTS)[0].startswith("net9 is no node")
+    assert len(objections(carriage, sick, "net1")) == 8
+    assert objections(carriage, cluster("net1"), "net9")[0].startswith("net9 is no node")
 
 
 def test_an_observation_is_found_by_its_name():

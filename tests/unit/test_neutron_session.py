@@ -1,6 +1,7 @@
 """The session with Neutron against the stand-in's HTTP server: pages, tokens, faults, and what is counted."""
 
 import asyncio
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -9,9 +10,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from keystoneauth1.exceptions import ClientException
+from keystoneauth1.session import Session
 
 from hotspare.adapters.neutron_scheduling import NeutronScheduling
-from hotspare.adapters.neutron_session import Ended, NeutronSession
+from hotspare.adapters.neutron_session import Ended, NeutronSession, told
 from hotspare.model.errors import NotReachableError, RefusedError, TimedOutError
 from lab_parts import eventually
 from standin.server import Faults, Standin
@@ -36,7 +39,7 @@ def test_a_large_cloud_is_read_page_by_page(tmp_path):
     with Standin(cloud(hosts=4, routers=2500)).served() as standin:
         routing = asyncio.run(scheduling(standin, tmp_path).routing())
         assert standin.calls["GET routers"] == 3
-        assert standin.calls.total() == 1 + 3 + 3 + 1 + 3 + 4
+        assert standin.calls.total() == 1 + 3 + 5 + 1 + 3 + 4
     assert len(routing.routers) == 2500
     assert Counter(agent for agents in routing.bindings.values() for agent in agents) == {
         f"l3-net{number}": 625 for number in (1, 2, 3, 4)
@@ -158,6 +161,17 @@ def test_an_api_that_is_not_there_was_asked_nothing(standin, tmp_path):
     standin.stop()
     with pytest.raises(NotReachableError):
         asyncio.run(neutron.bind(FIRST, "l3-net2"))
+
+
+def test_a_machine_that_does_not_answer_at_all_was_asked_nothing():
+    """A socket whose queue is full drops the first packet of a connection, as a machine that is off does."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.create_connection(full.getsockname()):
+        url = f"http://127.0.0.1:{full.getsockname()[1]}/"
+        with pytest.raises(ClientException) as failed:
+            Session().get(url, timeout=(0.5, 30), authenticated=False)
+    error = told("Neutron", failed.value, limit_s=30)
+    assert isinstance(error, NotReachableError)
+    assert "its address does not answer" in error.message
 
 
 def test_a_call_that_hangs_keeps_no_process_alive(standin, tmp_path):

@@ -65,29 +65,52 @@ def test_an_action_that_is_not_there_is_unimplemented(name):
     assert called(name, "usage").returncode == codes.SUCCESS
 
 
+HEAVY = {
+    "argparse", "asyncio", "collections", "dataclasses", "enum", "inspect", "json", "logging", "os", "pathlib", "re",
+    "select", "shlex", "signal", "socket", "subprocess", "threading", "typing", "xml",
+}  # fmt: skip
+
+
+def loaded_by_monitor(name: str, directory: Path, *, interval_ms: int) -> set[str]:
+    """The modules that a monitor loads: of agents that live, of a gateway and a script that do not."""
+    itself = identity.stat(os.getpid())
+    assert itself
+    (directory / "pid").write_bytes(identity.pid_file_text(identity.Process(itself.pid, itself.start_ticks)))
+    (directory / "script").write_text("#!/bin/sh\necho stopped\n")
+    (directory / "script").chmod(0o755)
+    done = subprocess.run(
+        ["/usr/bin/python3", "-IS", "-X", "importtime", BUNDLE / name, "monitor"],
+        capture_output=True, text=True, check=False,
+        env={"OCF_RESKEY_gateway": "no-such-gateway", "OCF_RESKEY_CRM_meta_interval": str(interval_ms),
+             "OCF_RESOURCE_INSTANCE": "no-such-resource", "OCF_RESKEY_pid": str(directory / "pid"),
+             "OCF_RESKEY_script": str(directory / "script")},
+    )  # fmt: skip
+    assert done.returncode == (codes.NOT_RUNNING if name.startswith("hotspare/") else codes.SUCCESS)
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+
+def ours(modules: set[str]) -> set[str]:
+    return {name.removeprefix("hotspare_ocf.") for name in modules if name.startswith("hotspare_ocf.")}
+
+
 @pytest.mark.parametrize("name", AGENTS)
 @pytest.mark.skipif(os.geteuid() != 0, reason="agents run as root")
 def test_monitor_loads_next_to_nothing(name, tmp_path):
     """Pacemaker runs it every few seconds; modules are what its time goes into. Names, not ms: those are noisy."""
-    heavy = ("argparse", "asyncio", "dataclasses", "enum", "inspect", "json", "logging", "pathlib", "re", "select",
-             "shlex", "signal", "socket", "subprocess", "threading", "typing", "xml", "collections")  # fmt: skip
-    itself = identity.stat(os.getpid())
-    assert itself
-    (tmp_path / "pid").write_bytes(identity.pid_file_text(identity.Process(itself.pid, itself.start_ticks)))
-    (tmp_path / "script").write_text("#!/bin/sh\necho stopped\n")
-    (tmp_path / "script").chmod(0o755)
-    done = subprocess.run(
-        ["/usr/bin/python3", "-IS", "-X", "importtime", BUNDLE / name, "monitor"],
-        capture_output=True, text=True, check=False,
-        env={"OCF_RESKEY_gateway": "no-such-gateway", "OCF_RESKEY_CRM_meta_interval": "10000",
-             "OCF_RESOURCE_INSTANCE": "no-such-resource", "OCF_RESKEY_pid": str(tmp_path / "pid"),
-             "OCF_RESKEY_script": str(tmp_path / "script")},
-    )  # fmt: skip
-    assert done.returncode == (codes.NOT_RUNNING if name.startswith("hotspare/") else codes.SUCCESS)
-    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    waits_for_a_script = {"select"} if name == "hotspare/legacy" else set()
-    assert loaded.intersection(heavy) == waits_for_a_script
-    assert len([name for name in loaded if name.startswith("hotspare_ocf.")]) <= 10
+    loaded = loaded_by_monitor(name, tmp_path, interval_ms=10_000)
+    waits_for_a_script = {"os", "select"} if name == "hotspare/legacy" else set()
+    assert loaded & HEAVY == waits_for_a_script
+    assert len(ours(loaded)) <= 10
+    if name.startswith("openstack/"):
+        assert ours(loaded) == {"glance", "identity", "config_files"}
+
+
+@pytest.mark.parametrize("name", [name for name in AGENTS if name.startswith("openstack/")])
+@pytest.mark.skipif(os.geteuid() != 0, reason="agents run as root")
+def test_a_monitor_that_a_glance_does_not_answer_loads_little(name, tmp_path):
+    loaded = loaded_by_monitor(name, tmp_path, interval_ms=0)
+    assert loaded & HEAVY == {"os"}
+    assert len(ours(loaded)) <= 10
 
 
 @pytest.mark.parametrize(

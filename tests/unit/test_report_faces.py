@@ -4,6 +4,7 @@ import dataclasses
 import re
 from html.parser import HTMLParser
 
+import pool_history
 import pytest
 from drill_history import T0, history, trace
 from lxml import etree
@@ -27,6 +28,9 @@ REPORTS = {
     "standby": judge(history(fault=Fault.STANDBY), {}),
     "nothing recorded": judge(history(trace=Trace(0.04, (), {}), events=(), observations=(), streams=(), gets=()), {}),
     "no routers": judge(history(routers=(), targets={}), {}),
+    "a pool": judge(pool_history.history(), {}),
+    "a pool drained": judge(pool_history.history(fault=Fault.DRAIN), {}),
+    "a pool, nothing recorded": judge(pool_history.history(events=(), observations=(), streams=(), gets=()), {}),
 }
 
 
@@ -97,3 +101,14 @@ def test_what_did_not_come_back_is_said_first():
     routers = text[text.index("Routers, longest") :]
     assert routers.index("10.30.1.2 ") < routers.index("10.30.1.1 ")
     assert "not back" in routers
+
+
+def test_where_routers_went_is_said_where_they_go_their_own_ways():
+    pool, cold = REPORTS["a pool"], REPORTS["all back"]
+    for text in (printed(pool), page.html(pool), plot.svg(pool)):
+        assert "net1 → net2" in text
+        assert "its routers moved (1 to net2, 1 to net3)" in text
+    for text in (printed(cold), page.html(cold), plot.svg(cold)):
+        assert "→" not in text
+    assert "no router moved" in printed(REPORTS["a pool, nothing recorded"])
+    assert "net1 → ?" in printed(REPORTS["a pool, nothing recorded"])

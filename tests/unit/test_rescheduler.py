@@ -55,6 +55,21 @@ async def test_routers_of_a_fenced_node_are_served_by_the_others():
 
 
 @story
+async def test_what_is_planned_and_where_a_router_is_bound_is_told_as_it_happens():
+    pool = await begun(cloud(hosts=3, routers=9))
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.astray()))
+    await pool.served(within_s=120)
+    told = [(what, facts) for what, facts in pool.told if what.startswith(("moves.", "router."))]
+    assert told[0] == ("moves.planned", {"source": "net1", "routers": 3, "reason": "net1 is gone"})
+    bound = [facts for what, facts in told if what == "router.bound"]
+    assert [(facts["source"], facts["target"]) for facts in bound] == [
+        (facts["source"], facts["target"]) for facts in pool.moved()
+    ]
+    assert {facts["source"] for facts in bound} == {"net1"}
+
+
+@story
 async def test_a_node_that_is_not_proved_dead_keeps_its_routers_whatever_neutron_thinks():
     pool = await begun(cloud(hosts=3, routers=9))
     pool.power_off("net1", fenced=False)

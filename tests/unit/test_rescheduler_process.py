@@ -69,7 +69,7 @@ def test_it_says_what_keeps_it_from_its_work(running, tmp_path):
     state = asked(tmp_path, {"ask": "state"})
     assert state["end"]
     assert state["node"] == "net1"
-    assert "cluster" in state["trouble"]
+    assert "cluster" in state["doing"]
     assert running.poll() is None
 
 

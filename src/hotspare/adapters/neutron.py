@@ -40,6 +40,13 @@ class NeutronApi:
         )
         return tuple(sorted(found, key=lambda router: (router.name, router.id)))
 
+    async def bound(self, gateway: str) -> tuple[str, ...]:
+        """The ids of the routers bound to the L3 agent whose host is `gateway`.
+
+        RefusedError 404: there is no such agent.
+        """
+        return tuple(await self._bound(gateway))
+
     async def agents(self, gateway: str) -> tuple[AgentReport, ...]:
         """What Neutron thinks of all agents whose host is `gateway`."""
         return tuple(

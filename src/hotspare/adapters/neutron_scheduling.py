@@ -6,6 +6,10 @@ in the lab by tests/contract/test_neutron_scheduling.py:
 - There is no bulk call, and `agents/ID/l3-routers` and `…/dhcp-networks` know neither `fields` nor pages.
 - An agent that may not have the router is a 404 `InvalidL3Agent`, as if it did not exist; one of the wrong mode a 409.
 - A bind where the agent has the router already is a 201, and the agent is told nothing.
+- A bind to an agent that does not listen is seen at once by others, and keeps a thread of the API busy for up to two
+  minutes. What stands before the API may give up earlier: uWSGI's HTTP router breaks the connection off after 60 s.
+- An unknown router's agents are a 404, an unknown network's are none.
+- To a user without rights `agents` is empty and networks come without `provider:…`: nothing is refused.
 - A router that nobody has may be taken by any agent that asks for its routers, so a 409 may name a third one.
 """
 

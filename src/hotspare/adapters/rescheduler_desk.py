@@ -1,17 +1,19 @@
 """`ports.Dispatcher`: a script travels to the node where the cluster runs the rescheduler, and asks on its socket."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from hotspare.adapters.site import PYTHON, Machines, script
+from hotspare.adapters.site import PYTHON, script
 from hotspare.codec import moving_json, rescheduling_json
+from hotspare.model.cluster import ClusterStatus
 from hotspare.model.errors import NotReachableError, RefusedError
 from hotspare.model.moving import MovePlan
 from hotspare.model.rescheduling import Report
 from hotspare.plan.names import rescheduler
 from hotspare.plan.pools import home
+from hotspare.ports import Remote
 
 SCRIPT = "ask_rescheduler.py"
 NOBODY, BROKEN = 3, 4
@@ -26,10 +28,17 @@ SSH_S = 10.0
 
 
 class ReschedulerDesk:
-    """The rescheduler of `pool`, asked through the machines of its cluster."""
+    """The rescheduler of `pool`. `status` is `ports.Site.status`: it says where that runs."""
 
-    def __init__(self, machines: Machines, pool: str, *, run_dir: str = "/run/hotspare") -> None:
-        self._machines, self._pool = machines, pool
+    def __init__(
+        self,
+        remote: Remote,
+        status: Callable[[], Awaitable[tuple[str, ClusterStatus]]],
+        pool: str,
+        *,
+        run_dir: str = "/run/hotspare",
+    ) -> None:
+        self._remote, self._status, self._pool = remote, status, pool
         self._socket = f"{run_dir}/{rescheduler(pool)}.sock"
 
     async def report(self, *, routers: bool) -> Report:
@@ -54,11 +63,11 @@ class ReschedulerDesk:
         """See `ports.Dispatcher.reports`."""
         node = await self._node()
         argv = self._argv({"ask": "follow"}, FOLLOW_SILENCE_S)
-        async with self._machines.remote.stream(node, argv, stdin=script(SCRIPT)) as lines:
+        async with self._remote.stream(node, argv, stdin=script(SCRIPT)) as lines:
             yield _reports(lines)
 
     async def _node(self) -> str:
-        _, status = await self._machines.status()
+        _, status = await self._status()
         return home(status, self._pool)
 
     async def _plan(self, request: Mapping[str, object]) -> MovePlan:
@@ -71,7 +80,7 @@ class ReschedulerDesk:
     async def _answer(self, request: Mapping[str, object], silence_s: float) -> Mapping[str, Any]:
         """The one line of an answer that has no more."""
         node = await self._node()
-        done = await self._machines.remote.run(
+        done = await self._remote.run(
             node,
             self._argv(request, silence_s),
             stdin=script(SCRIPT),
@@ -106,7 +115,9 @@ def _line(text: str) -> Mapping[str, Any]:
         told = json.loads(text)
         error = told.get("error")
     except (ValueError, AttributeError) as failed:
-        raise _foreign(failed) from failed
+        raise RefusedError(
+            f"what came from the rescheduler cannot be read ({failed}): {text[:80]!r}", code=0, output=text
+        ) from failed
     if error and told.get("cannot_tell"):
         raise NotReachableError(error, hint=told["hint"])
     if error:

@@ -46,7 +46,7 @@ def read(text: str) -> ClusterStatus:
     options = root.find("summary/cluster_options")
     change = root.find("summary/last_change")
     well_again = set(_well_again(root))
-    told = [(_failure(found), _call(found)) for found in root.iterfind("failures/failure")]
+    told = [(_failure(found), _repeated(found)) for found in root.iterfind("failures/failure")]
     present = dc is not None and _true(dc, "present")
     return ClusterStatus(
         pacemaker=_text(dc, "version"),
@@ -61,8 +61,8 @@ def read(text: str) -> ClusterStatus:
         failures=tuple(action for action, _ in told if action.exit_code not in _DEGRADED),
         degraded=tuple(
             action
-            for action, call in told
-            if action.exit_code in _DEGRADED and (action.node, action.resource, call) not in well_again
+            for action, key in told
+            if action.exit_code in _DEGRADED and (action.node, action.resource, key) not in well_again
         ),
         fail_counts=tuple(_fail_counts(root)),
         fencings=tuple(_fencing(found) for found in root.iterfind("fence_history/fence_event")),
@@ -179,26 +179,29 @@ def _failure(found: ET.Element) -> FailedAction:
     )
 
 
-def _call(found: ET.Element) -> str:
-    """The number under which a node's executor knows the operation; a recurring one keeps it."""
-    return _text(found, "call")
+def _repeated(found: ET.Element) -> tuple[str, str]:
+    """Task and interval in ms: what makes it the same operation, also where it was begun anew since (a gateway that
+    moved away and came back), and with that got another number.
+    """
+    return _text(found, "task"), _text(found, "interval").removesuffix("ms") or "0"
 
 
-def _well_again(root: ET.Element) -> Iterator[tuple[str, str, str]]:
-    """Node, resource and call of the operations whose last result is not a degraded one.
+def _well_again(root: ET.Element) -> Iterator[tuple[str, str, tuple[str, str]]]:
+    """Node, resource, task and interval of the operations whose last result is not a degraded one.
 
     Pacemaker keeps the last failure and the last success of an operation side by side, each with the time at which the
     result changed; the younger one is what is so.
     """
     for node in root.iterfind("node_history/node"):
         for history in node.iterfind("resource_history"):
-            last: dict[str, tuple[float, bool]] = {}
+            last: dict[tuple[str, str], tuple[float, bool]] = {}
             for operation in history.iterfind("operation_history"):
                 result = (_changed_s(operation), int(operation.get("rc", "1")) in _DEGRADED)
-                last[_call(operation)] = max(result, last.get(_call(operation), result))
-            for call, (_, is_degraded) in last.items():
+                key = _repeated(operation)
+                last[key] = max(result, last.get(key, result))
+            for key, (_, is_degraded) in last.items():
                 if not is_degraded:
-                    yield _text(node, "name"), _text(history, "id").partition(":")[0], call
+                    yield _text(node, "name"), _text(history, "id").partition(":")[0], key
 
 
 def _last_actions(root: ET.Element) -> Iterator[LastAction]:

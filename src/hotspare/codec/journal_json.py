@@ -1,4 +1,4 @@
-"""Lines of `journalctl -o json` to events: the words of Corosync 3.1, Pacemaker 2.1 and hotspare's own agents.
+"""Lines of `journalctl -o json` to events: the words of Corosync 3.1, Pacemaker 2.1 and of hotspare on the nodes.
 
 The texts are those of Corosync's exec/totemsrp.c and of Pacemaker's daemons (controld_fencing.c, controld_te_actions.c,
 controld_execd.c, lib/cluster/membership.c, fenced_remote.c); what follows their `|` does not reach the journal.
@@ -11,11 +11,13 @@ from typing import Any
 
 from hotspare.model.event import Event, What
 
+RESCHEDULER = "hotspare-rescheduler"
 IDENTIFIERS = (
     "corosync",
     "pacemaker-controld",
     "pacemaker-fenced",
     "hotspare-ocf",
+    RESCHEDULER,
 )
 """What to ask the journal for, each as `-t IDENTIFIER`."""
 
@@ -93,11 +95,32 @@ OWN = {"started": What.AGENT_STARTED, "finished": What.AGENT_FINISHED, "failed":
 LOGFMT = re.compile(r'(?P<key>[\w.]+)=(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>\S*))')
 
 
-def own_event(text: str) -> Told | None:
-    """A line of hotspare's agents: `event=promote.finished gateway=neutron-gateway took_s=0.123`."""
-    facts = {
+MOVES = {
+    "moves.planned": (What.MOVES_PLANNED, "source"),
+    "router.bound": (What.ROUTER_BOUND, "router"),
+    "router.moved": (What.ROUTER_MOVED, "router"),
+    "router.not_moved": (What.ROUTER_NOT_MOVED, "router"),
+}
+"""The rescheduler's events, each with the fact that says what it is about."""
+
+
+def _facts(text: str) -> dict[str, str]:
+    """The names and values of a line of logfmt."""
+    return {
         found["key"]: found["bare"] if found["quoted"] is None else found["quoted"] for found in LOGFMT.finditer(text)
     }
+
+
+def moving_event(text: str) -> Told | None:
+    """A line of the rescheduler: `event=router.bound router="…" source="net1" target="net2"`."""
+    facts = _facts(text)
+    known = MOVES.get(facts.get("event", ""))
+    return (known[0], facts.get(known[1], ""), "") if known else None
+
+
+def own_event(text: str) -> Told | None:
+    """A line of hotspare's agents: `event=promote.finished gateway=neutron-gateway took_s=0.123`."""
+    facts = _facts(text)
     action, _dot, stage = facts.get("event", "").rpartition(".")
     what = OWN.get(stage)
     if what is None or not action:
@@ -128,6 +151,8 @@ def event(line: str, host: str, clock_ahead_s: float) -> Event | None:
 def _told(identifier: str, text: str) -> Told | None:
     if identifier == "hotspare-ocf":
         return own_event(text)
+    if identifier == RESCHEDULER:
+        return moving_event(text)
     for source, pattern, meaning in PATTERNS:
         found = pattern.search(text) if source == identifier else None
         if found:

@@ -154,7 +154,8 @@ def dhcp_networks(rows: Iterable[Row], *, subnets: Iterable[Row]) -> dict[str, D
         RefusedError: Neutron does not tell how networks are wired.
     """
     leased = {row["network_id"] for row in subnets}
-    return {row["id"]: _dhcp_network(row) for row in rows if row["id"] in leased}
+    every = {row["id"]: _dhcp_network(row) for row in rows}
+    return {network: facts for network, facts in every.items() if network in leased}
 
 
 def by_what_is_bound(known: Iterable[str], bound: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hotspare.model.drill import History
-from hotspare.model.report import Outage, Report
+from hotspare.model.report import Journey, Outage, Report
 
 FORMAT = 1
 
@@ -39,7 +39,8 @@ def report(judged: Report) -> dict[str, Any]:
         },
         "phases_s": dict(phases.lengths),
         "marks": [dataclasses.asdict(mark) for mark in phases.marks],
-        "per_router": [_outage(one, judged.t0_s) for one in judged.outages],
+        "per_router": [_outage(one, judged) for one in judged.outages],
+        **({"bystanders": [_outage(one, judged) for one in judged.bystanders]} if judged.journeys else {}),
         "audits": [
             {
                 "name": audit.name,
@@ -61,8 +62,9 @@ def report(judged: Report) -> dict[str, Any]:
     }
 
 
-def _outage(one: Outage, t0_s: float) -> dict[str, Any]:
+def _outage(one: Outage, judged: Report) -> dict[str, Any]:
     return {
+        **_way(judged.journeys.get(one.router_id)),
         "router": one.router,
         "router_id": one.router_id,
         "address": one.address,
@@ -72,11 +74,21 @@ def _outage(one: Outage, t0_s: float) -> dict[str, Any]:
         "sent": one.sent,
         "gaps": [
             {
-                "from_s": round(gap.began_s - t0_s, 3),
-                "to_s": None if gap.ended_s is None else round(gap.ended_s - t0_s, 3),
+                "from_s": round(gap.began_s - judged.t0_s, 3),
+                "to_s": None if gap.ended_s is None else round(gap.ended_s - judged.t0_s, 3),
             }
             for gap in one.gaps
         ],
+    }
+
+
+def _way(journey: Journey | None) -> dict[str, Any]:
+    """The nodes before and after, where routers go their own way."""
+    if journey is None:
+        return {}
+    return {
+        "nodes_before": list(journey.before),
+        "nodes_after": None if journey.after is None else list(journey.after),
     }
 
 

@@ -1,26 +1,44 @@
 """`hotspare drill`: probe, break a node on purpose, watch the takeover, heal, and hand over the record.
 
-The record is judged by plan.drill; nothing here decides whether a takeover was good. The heal is attempted whatever
-happened in between.
+How routers are carried, and so what is to be waited for, is the affair of plan.carriage; the record is judged by
+plan.drill. Nothing here decides whether a takeover was good. The heal is attempted whatever happened in between.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import assert_never
 
 from hotspare.codec.journal_json import merged
 from hotspare.flows.probes import Probes, Watch
 from hotspare.flows.recorder import Recorder
-from hotspare.model.drill import Cable, ClusterState, Fault, History, NodeState, Observation, Place
+from hotspare.model.drill import (
+    NEUTRON,
+    Bound,
+    Cable,
+    ClusterState,
+    Fault,
+    Gateway,
+    History,
+    NodeState,
+    Observation,
+    Place,
+    Router,
+)
 from hotspare.model.errors import HotspareError, Problem, WorldError
 from hotspare.model.event import Event, What
+from hotspare.plan import strategies
 from hotspare.plan.downtime import REPLY_LIMIT_S, steady, unanswered
 from hotspare.plan.drill import objections
 from hotspare.plan.health import cluster_state
+from hotspare.plan.verdict import DRAIN
 from hotspare.ports import Neutron, Site
 
 POLL_S = 0.5
+ARRIVAL_POLL_S = 1.0
+"""The cluster and Neutron are asked no more often than that whether the routers have arrived: they have work to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +60,10 @@ class Order:
 
     fault: Fault
     node: str | None
-    """None: the node that carries the gateway."""
-    gateway: str
-    gateway_nodes: tuple[str, ...]
+    """None: the one that carries the gateway, or most of its routers."""
+    gateway: Gateway
     nodes: tuple[str, ...]
     """All members of the cluster."""
-    agents: tuple[str, ...]
     prober: Place
     inside: tuple[Place, ...]
     witnesses: tuple[Cable, ...]
@@ -64,6 +80,7 @@ class Drill:
     ) -> None:
         self.order, self.site, self.neutron = order, site, neutron
         self.tell, self.now = tell, now
+        self.carriage = strategies.carriage(order.gateway)
         self.node = order.node or ""
         self.events: list[Event] = []
         self.observations: list[Observation] = []
@@ -79,15 +96,8 @@ class Drill:
         """
         order, began_s = self.order, self.now()
         self.tell("looking at the cluster")
-        cluster = await self._asked()
-        self.node = order.node or cluster.carrier or ""
-        refused = objections(cluster, self.node, order.gateway_nodes, order.agents)
-        if refused:
-            raise _not_begun(refused)
-        routers = await self.neutron.routers(order.gateway)
+        routers, bound = await self._may_begin()
         targets = {address: router.id for router in routers for address in router.floating_ips}
-        if not targets:
-            raise _not_begun((f"{order.gateway} has no router with a floating IP: there is nothing to measure",))
         await self._clocks()
         recorder = Recorder(order.interval_s, tuple(sorted(targets)))
         probes = Probes(self.site, recorder, ahead_s={host: clock[0] for host, clock in self.clocks.items()})
@@ -117,9 +127,8 @@ class Drill:
             recovered_s=recovered_s,
             heal_called_s=heal_called_s,
             ended_s=ended_s,
-            agents=order.agents,
-            gateway_nodes=order.gateway_nodes,
             routers=routers,
+            bound=bound,
             targets=targets,
             trace=recorder.trace(),
             streams=tuple(recorder.streams),
@@ -135,6 +144,32 @@ class Drill:
         )
 
     # --- before --------------------------------------------------------------------------------------------------
+
+    async def _may_begin(self) -> tuple[tuple[Router, ...], Bound]:
+        """The routers, and where Neutron has them; from here on it is said which node is to break.
+
+        Raises:
+            WorldError: the drill must not begin, or would measure nothing.
+            HotspareError: the cluster or Neutron could not be asked.
+        """
+        cluster = await self._asked()
+        found = {host: await self.neutron.routers(host) for host in self._hosts}
+        bound = {host: tuple(router.id for router in routers) for host, routers in found.items()}
+        self.node = self.order.node or self.carriage.chosen(cluster, bound)
+        refused = objections(self.carriage, cluster, self.node)
+        if refused:
+            raise _not_begun(refused)
+        routers = tuple({router.id: router for its in found.values() for router in its}.values())
+        struck = self.carriage.struck(routers, bound, self.node)
+        if not any(router.floating_ips for router in routers if router.id in struck):
+            name = self.order.gateway.name
+            raise _not_begun((f"{name} has no router with a floating IP on {self.node}: there is nothing to measure",))
+        return tuple(sorted(routers, key=lambda router: (router.name, router.id))), bound
+
+    @property
+    def _hosts(self) -> tuple[str, ...]:
+        """Neutron's hosts that routers of the gateway may be bound to."""
+        return tuple(dict.fromkeys(self.order.gateway.hosts.values()))
 
     async def _clocks(self) -> None:
         """Compare every host's clock with ours; a difference smaller than its error is none."""
@@ -192,10 +227,15 @@ class Drill:
         """Break the node; gives when that was asked for and when it was confirmed."""
         self.tell(f"{self.order.fault} of {self.node}")
         called_s = self._note(What.FAULT_CALLED)
-        if self.order.fault is Fault.POWEROFF:
-            await self.site.power(self.node, "off")
-        else:
-            await self.site.standby(self.node, wanted=True)
+        match self.order.fault:
+            case Fault.POWEROFF:
+                await self.site.power(self.node, "off")
+            case Fault.STANDBY:
+                await self.site.standby(self.node, wanted=True)
+            case Fault.DRAIN:
+                await self.site.mark(self.node, DRAIN, _utc(called_s))
+            case other:
+                assert_never(other)
         return called_s, self._note(What.FAULT_RETURNED)
 
     def _note(self, what: What) -> float:
@@ -204,13 +244,14 @@ class Drill:
         return at_s
 
     async def _recovered(self, recorder: Recorder, called_s: float) -> float | None:
-        """Wait until all addresses answer steadily and all agents run elsewhere, then for the VMs inside.
+        """Wait until all addresses answer steadily and all routers have arrived, then for the VMs inside.
 
         Gives when the former was so, or None where it was not within the limit.
         """
         limits = self.order.limits
         until_s = called_s + limits.recover_s
         recovered_s: float | None = None
+        ask_s = called_s
         while self.now() < until_s:
             await asyncio.sleep(POLL_S)
             end_s = self.now() - REPLY_LIMIT_S
@@ -225,7 +266,11 @@ class Drill:
             if silent or end_s - limits.clean_s < called_s:
                 continue
             if recovered_s is None:
-                recovered_s = self.now() if self._taken_over(await self._cluster()) else None
+                if self.now() >= ask_s:
+                    recovered_s = self.now() if await self._arrived() else None
+                    ask_s = self.now() + ARRIVAL_POLL_S
+            elif end_s < recovered_s:  # a router may have fallen silent just before it was seen to have arrived
+                continue
             elif not (waiting := self._inside_missing(recorder, called_s)):
                 return recovered_s
             else:
@@ -233,11 +278,15 @@ class Drill:
                 until_s = min(until_s, recovered_s + limits.baseline_s)
         return recovered_s
 
-    def _taken_over(self, cluster: ClusterState | None) -> bool:
-        """Whether another node carries the gateway and runs all its agents."""
-        if cluster is None or cluster.carrier in {None, self.node}:
-            return False
-        return all(cluster.started.get(agent) == cluster.carrier for agent in self.order.agents)
+    async def _arrived(self) -> bool:
+        """Whether nothing is to come of the takeover; what cannot be asked now has not arrived."""
+        with suppress(HotspareError):
+            cluster, bound = await asyncio.gather(self._asked(), self._bound())
+            waiting = tuple(self.carriage.to_come(cluster, bound, self.node))
+            if waiting:
+                self.tell(f"all addresses answer; waiting: {waiting[0]}")
+            return not waiting
+        return False
 
     def _inside_missing(self, recorder: Recorder, called_s: float) -> tuple[str, ...]:
         """What does not work inside yet."""
@@ -264,7 +313,8 @@ class Drill:
                     await self._undo()
                     asked = True
                 cluster = await self._asked()
-                if self.node in cluster.online and self.node not in (*cluster.standby, *cluster.unclean):
+                away = (*cluster.standby, *cluster.unclean, *cluster.leaving)
+                if self.node in cluster.online and self.node not in away:
                     await self.site.settled(limit_s=max(1.0, until_s - self.now()))
                     self._note(What.HEALED)
                     return called_s
@@ -278,16 +328,21 @@ class Drill:
         return called_s
 
     async def _undo(self) -> None:
-        if self.order.fault is Fault.POWEROFF:
-            await self.site.power(self.node, "on")
-        else:
-            await self.site.standby(self.node, wanted=False)
+        match self.order.fault:
+            case Fault.POWEROFF:
+                await self.site.power(self.node, "on")
+            case Fault.STANDBY:
+                await self.site.standby(self.node, wanted=False)
+            case Fault.DRAIN:
+                await self.site.unmark(self.node, DRAIN)
+            case other:
+                assert_never(other)
 
     # --- looking -------------------------------------------------------------------------------------------------
 
     async def _asked(self) -> ClusterState:
         _node, status = await self.site.status()
-        return cluster_state(status, self.order.gateway, self.order.agents)
+        return cluster_state(status, self.carriage.data_plane, self.carriage.resources)
 
     async def _cluster(self) -> ClusterState | None:
         """The cluster's state, or None where no node could tell: in the middle of a takeover that is no error."""
@@ -295,8 +350,13 @@ class Drill:
             return await self._asked()
         return None
 
+    async def _bound(self) -> Bound:
+        """Where Neutron has the routers now."""
+        bound = await asyncio.gather(*(self.neutron.bound(host) for host in self._hosts))
+        return dict(zip(self._hosts, bound, strict=True))
+
     async def _observe(self, label: str, *, unasked: Mapping[str, str]) -> None:
-        """Look at the cluster, its nodes and the hosts inside; `unasked` nodes are not asked, with the reason."""
+        """Look at Neutron, all nodes, the hosts inside and the cluster; `unasked` nodes are not, with the reason."""
         self.tell(f"looking at all nodes ({label})")
         hosts = [
             host
@@ -304,11 +364,18 @@ class Drill:
             if host not in unasked and host != "local"
         ]
         at_s = self.now()
+        bound, unknown = await self._bound_or_why()
         answers = await asyncio.gather(*(self._node(host) for host in hosts))
         cluster = await self._cluster()
         nodes = {host: answer for host, answer in zip(hosts, answers, strict=True) if isinstance(answer, NodeState)}
-        unknown = {host: answer for host, answer in zip(hosts, answers, strict=True) if isinstance(answer, str)}
-        self.observations.append(Observation(label, at_s, cluster, nodes, {**unasked, **unknown}))
+        unknown |= {host: answer for host, answer in zip(hosts, answers, strict=True) if isinstance(answer, str)}
+        self.observations.append(Observation(label, at_s, cluster, nodes, {**unasked, **unknown}, bound))
+
+    async def _bound_or_why(self) -> tuple[Bound | None, dict[str, str]]:
+        try:
+            return await self._bound(), {}
+        except HotspareError as failed:
+            return None, {NEUTRON: failed.message}
 
     async def _node(self, host: str) -> NodeState | str:
         try:
@@ -330,3 +397,7 @@ class Drill:
 def _not_begun(reasons: Sequence[str]) -> WorldError:
     problems = [Problem("drill", "", reason) for reason in reasons]
     return WorldError(problems, hint="nothing was touched; a drill begins only where all is well")
+
+
+def _utc(at_s: float) -> str:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,8 +1,11 @@
 """Ways into the machines: SSH keys and the texts that make OpenSSH know every one of them before first contact."""
 
+import os
 import secrets
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -49,6 +52,18 @@ def generate(layout: Layout) -> Access:
         hosts={machine.name: _key_pair(machine.name) for machine in layout.machines},
         bmc_password=secrets.token_hex(10),
     )
+
+
+def desk(layout: Layout) -> dict[str, str]:
+    """What a command at the operator's desk finds in its environment: cloud and cluster file of the lab."""
+    return {
+        **os.environ,
+        "HOTSPARE_FILE": str(layout.cluster_yaml),
+        "OS_CLIENT_CONFIG_FILE": str(layout.clouds_yaml),
+        "OS_CLOUD": "lab",
+        # So that `hotspare` is this one, from wherever it was started.
+        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
+    }
 
 
 def ssh_config(layout: Layout) -> str:

@@ -12,6 +12,29 @@ class Fault(StrEnum):
 
     POWEROFF = "poweroff"
     STANDBY = "standby"
+    DRAIN = "drain"
+
+
+class Strategy(StrEnum):
+    """How the routers of a gateway are carried; the words of the file."""
+
+    COLD = "cold"
+    RESCHEDULE = "reschedule"
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The gateway that a drill is about."""
+
+    name: str
+    strategy: Strategy
+    hosts: Mapping[str, str]
+    """Each of its nodes, and the host under which Neutron knows the agents there."""
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The nodes that may carry routers of it."""
+        return tuple(self.hosts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,26 +163,42 @@ class ClusterState:
     """What the cluster said of itself, as far as a drill asks."""
 
     quorate: bool
-    carrier: str | None
-    """The node on which the gateway is promoted."""
+    promoted: tuple[str, ...]
+    """The nodes on which the gateway's data plane is promoted."""
     online: tuple[str, ...]
     standby: tuple[str, ...]
     unclean: tuple[str, ...]
-    started: Mapping[str, str]
-    """Resource of the gateway's agents → node where it runs; stopped ones are missing."""
+    running: Mapping[str, tuple[str, ...]]
+    """Each of the gateway's other resources → the nodes where it runs."""
     failures: tuple[str, ...]
     """Failed or blocked actions and unmanaged failures, one sentence each."""
+    leaving: tuple[str, ...] = ()
+    """Nodes that are marked as leaving: their routers are to go elsewhere."""
+
+    @property
+    def carrier(self) -> str | None:
+        """The one node on which the data plane is promoted; None where it is none, or more than one."""
+        return self.promoted[0] if len(self.promoted) == 1 else None
+
+
+NEUTRON = "Neutron"
+"""What could not be asked, beside nodes."""
+
+Bound = Mapping[str, tuple[str, ...]]
+"""Neutron's host → the ids of the routers that are bound to its L3 agent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The cluster and its nodes at one moment. A node that could not be asked is in `unknown` with the reason."""
+    """The cluster and its nodes at one moment. Who could not be asked is in `unknown` with the reason."""
 
     label: str
     at_s: float
     cluster: ClusterState | None
     nodes: Mapping[str, NodeState]
     unknown: Mapping[str, str] = field(default_factory=dict)
+    bound: Bound | None = None
+    """Where Neutron had the routers then; None where it could not be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +206,7 @@ class History:
     """All that a drill recorded, and nothing judged."""
 
     fault: Fault
-    gateway: str
+    gateway: Gateway
     node: str
     """Where the fault was injected."""
     began_s: float
@@ -181,9 +220,9 @@ class History:
     """When the heal began; what addresses lose after it is not the takeover's outage."""
     ended_s: float
     """The end of probing."""
-    agents: tuple[str, ...]
-    gateway_nodes: tuple[str, ...]
     routers: tuple[Router, ...]
+    bound: Bound
+    """Where Neutron had them when the drill began."""
     targets: Mapping[str, str]
     """Floating IP → router's id."""
     trace: Trace

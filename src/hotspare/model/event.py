@@ -23,14 +23,18 @@ class What(StrEnum):
     AGENT_STARTED = "agent.started"
     AGENT_FINISHED = "agent.finished"
     AGENT_FAILED = "agent.failed"
+    MOVES_PLANNED = "moves.planned"
+    ROUTER_BOUND = "router.bound"
+    ROUTER_MOVED = "router.moved"
+    ROUTER_NOT_MOVED = "router.not_moved"
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """One fact.
 
-    `at_s` is wall-clock time of the host that told it, in seconds; `host` is who told it; `subject` is the node or
-    resource that it is about; `action` is the operation where there is one (start, promote, …).
+    `at_s` is wall-clock time of the host that told it, in seconds; `host` is who told it; `subject` is the node,
+    resource or router that it is about; `action` is the operation where there is one (start, promote, …).
     """
 
     at_s: float

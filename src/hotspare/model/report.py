@@ -1,7 +1,7 @@
 """A drill's result: what was judged from a history."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hotspare.model.answer import Answer
 from hotspare.model.drill import Fault
@@ -47,6 +47,15 @@ class Outage:
         lengths = {gap: (gap.ended_s or 0.0) - gap.began_s for gap in self.gaps}
         long = [gap for gap in self.gaps if lengths[gap] >= BLIP_S]
         return (long[-1] if long else max(self.gaps, key=lambda gap: lengths[gap])).ended_s
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """The nodes on which Neutron had a router when the drill began and after the takeover: one each if all is well."""
+
+    before: tuple[str, ...]
+    after: tuple[str, ...] | None
+    """None where Neutron could not be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +138,14 @@ class Report:
     node: str
     carrier_before: str | None
     carrier: str | None
-    """Where the gateway was afterwards."""
+    """Where the gateway was afterwards, where one node has all of it."""
     began_s: float
     t0_s: float
     routers_total: int
+    """Those that the fault struck."""
     routers_back: int
     outages: tuple[Outage, ...]
+    """Of their addresses."""
     outage: Summary
     phases: Phases
     audits: tuple[Audit, ...]
@@ -144,3 +155,7 @@ class Report:
     probe_error_s: float
     clock_error_s: float
     versions: Mapping[str, str]
+    journeys: Mapping[str, Journey] = field(default_factory=dict)
+    """Router's id → its way, where routers go their own: those that were struck, and the bystanders."""
+    bystanders: tuple[Outage, ...] = ()
+    """Of the addresses of routers on other nodes, to the end of the probing."""

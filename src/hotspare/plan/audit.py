@@ -1,12 +1,15 @@
-"""The invariants that hold after every drill (one owner, nothing lost, clean, healthy), judged from its history."""
+"""The invariants that hold after every drill (one owner, nothing lost, clean, healthy), judged from its history.
 
-from collections.abc import Iterable, Sequence
+What belongs where is the carriage's affair; here it is compared with what was found.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 
 from hotspare.model.answer import Answer
 from hotspare.model.drill import ClusterState, History, NodeState, Observation, Router, RunningProcess, Sighting
-from hotspare.model.event import What
 from hotspare.model.report import BLIP_S, Audit, Gap, Metadata, Outage, Sessions
+from hotspare.plan.carriage import Allowed, Carriage
 from hotspare.plan.downtime import REPLY_LIMIT_S, gaps
 
 AT_ONCE_S = 1.0
@@ -17,18 +20,24 @@ LASTING = GATEWAY_AGENTS | {"corosync", "pacemakerd", "ovs-vswitchd", "ovsdb-ser
 
 
 def audits(
-    history: History, outages: Sequence[Outage], sessions: Sequence[Sessions], metadata: Sequence[Metadata]
+    history: History,
+    carriage: Carriage,
+    outages: Sequence[Outage],
+    untouched: Sequence[Outage],
+    sessions: Sequence[Sessions],
+    metadata: Sequence[Metadata],
 ) -> tuple[Audit, ...]:
     """All audits: while it ran, after the takeover, and after the heal."""
-    found = [one_owner(history)]
-    found.append(nothing_lost(history, outages, sessions, metadata))
+    found = [one_owner(history, carriage)]
+    found.append(nothing_lost(history, carriage, (*outages, *untouched), sessions, metadata))
+    found += bystanders(history, carriage, untouched)
     for label in ("recovered", "healed"):
         seen = history.observation(label)
         if seen is None:
             missing = f"the nodes were not looked at after they {label}"
             found += [Audit(name, label, Answer.CANNOT_TELL, missing) for name in ("clean", "healthy")]
             continue
-        found += [clean(history, seen), healthy(history, seen)]
+        found += [clean(history, carriage, seen), healthy(history, carriage, seen)]
     found.append(heal_harmless(history))
     return tuple(found)
 
@@ -36,16 +45,19 @@ def audits(
 # --- 1. one owner ---------------------------------------------------------------------------------------------------
 
 
-def one_owner(history: History) -> Audit:
+def one_owner(history: History, carriage: Carriage) -> Audit:
     """No address was answered from two nodes at once, at any time, as seen on the nodes' cables."""
-    unwatched = sorted(set(history.gateway_nodes) - set(history.witnessed))
+    unwatched = sorted(set(history.gateway.nodes) - set(history.witnessed))
     speakers: dict[str, list[Sighting]] = {}
     for sighting in history.sightings:
         speakers.setdefault(sighting.address, []).append(sighting)
-    promoted = [event for event in history.events if event.action == "promote" and event.subject == history.gateway]
-    told = (What.AGENT_FINISHED, What.ACTION_ENDED)
-    moves = max(1, *(sum(event.what is what for event in promoted) for what in told))
-    findings = [finding for address in sorted(speakers) for finding in two_owners(address, speakers[address], moves)]
+    findings = [
+        finding
+        for address in sorted(speakers)
+        for finding in two_owners(
+            address, speakers[address], carriage.moves(history, history.targets.get(address)), carriage.mover
+        )
+    ]
     frames = sum(sighting.count for sighting in history.sightings)
     if findings:
         text = f"{len(findings)} times an address was spoken for by two nodes"
@@ -62,7 +74,7 @@ def one_owner(history: History) -> Audit:
     return Audit("one owner", "throughout", Answer.YES, text)
 
 
-def two_owners(address: str, seen: Iterable[Sighting], moves: int) -> tuple[str, ...]:
+def two_owners(address: str, seen: Iterable[Sighting], moves: int, mover: str) -> tuple[str, ...]:
     """Where two nodes spoke for one address at once: overlapping in time, or taking turns more often than it moved."""
     spans = _spans(seen)
     findings = [
@@ -80,7 +92,7 @@ def two_owners(address: str, seen: Iterable[Sighting], moves: int) -> tuple[str,
         if first.node == last.node != middle.node and last.first_s - first.last_s < AT_ONCE_S
     ]
     if not findings and not returned and changes > moves:
-        returned = [f"{address} changed between {' → '.join(turns)}, but its gateway moved {moves} times"]
+        returned = [f"{address} changed between {' → '.join(turns)}, but its {mover} moved {moves} times"]
     return tuple(findings + returned)
 
 
@@ -102,21 +114,22 @@ def _spans(seen: Iterable[Sighting]) -> list[Sighting]:
 
 
 def nothing_lost(
-    history: History, outages: Sequence[Outage], sessions: Sequence[Sessions], metadata: Sequence[Metadata]
+    history: History,
+    carriage: Carriage,
+    outages: Sequence[Outage],
+    sessions: Sequence[Sessions],
+    metadata: Sequence[Metadata],
 ) -> Audit:
-    """Every router that Neutron gives the gateway is served: namespace, live ports, floating IPs, SNAT, metadata."""
+    """Every router is served where it has to be: namespace, live ports, floating IPs, SNAT, metadata."""
     seen = history.observation("recovered")
-    carrier = seen.cluster.carrier if seen and seen.cluster else None
-    state = seen.nodes.get(carrier) if seen and carrier else None
     findings: list[str] = []
     doubts: list[str] = []
-    if state is None:
-        doubts.append("the node that carries the gateway could not be looked at")
-    else:
-        for router in history.routers:
-            wrong, unsure = unserved(router, state)
-            findings += wrong
-            doubts += unsure
+    served = len(history.routers)
+    for router in history.routers:
+        wrong, unsure = missed(router, carriage, seen, history.node)
+        findings += wrong
+        doubts += unsure
+        served -= bool(wrong)
     findings += [f"{one.address} of {one.router} does not answer" for one in outages if one.outage_s is None]
     for name, answer, text in (
         *((f"SNAT from {one.inside}", one.works, one.text) for one in sessions),
@@ -129,11 +142,20 @@ def nothing_lost(
     if not sessions:
         doubts.append("SNAT was not probed: the spec names no place inside (drill.inside)")
     answer = Answer.NO if findings else Answer.CANNOT_TELL if doubts else Answer.YES
-    served = len(history.routers) - len(
-        {finding.split(" ")[1] for finding in findings if finding.startswith("router ")}
-    )
     text = f"{served} of {len(history.routers)} routers served, {len(outages)} floating IPs, SNAT and metadata"
-    return Audit("nothing lost", "recovered", answer, text, (*findings, *doubts))
+    return Audit("nothing lost", "recovered", answer, text, tuple(dict.fromkeys((*findings, *doubts))))
+
+
+def missed(
+    router: Router, carriage: Carriage, seen: Observation | None, broken: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What is wrong with the router after the fault of the node `broken`, and what could not be told."""
+    home = carriage.home(router, seen, broken)
+    if home.wrong:
+        return (f"router {router.name} {home.wrong}",), ()
+    if home.unsure or seen is None:
+        return (), (home.unsure,)
+    return unserved(router, seen.nodes[home.node])
 
 
 def unserved(router: Router, state: NodeState) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -179,58 +201,95 @@ def _length(gap: Gap) -> float:
     return 0.0 if gap.ended_s is None else gap.ended_s - gap.began_s
 
 
+def bystanders(history: History, carriage: Carriage, untouched: Sequence[Outage]) -> Iterable[Audit]:
+    """No probe to a router on another node was lost, from the fault to the end; none where there is no such router."""
+    struck = carriage.struck(history.routers, history.bound, history.node)
+    others = len(history.routers) - len(struck)
+    if not others:
+        return
+    sent = sum(one.sent for one in untouched)
+    findings = tuple(
+        f"{one.address} of {one.router} lost {one.lost} probes, "
+        + ("and does not answer" if one.outage_s is None else f"and was silent for {one.outage_s:.2f} s")
+        for one in untouched
+        if one.lost
+    )
+    if findings:
+        answer, text = Answer.NO, f"{len(findings)} floating IPs of routers on other nodes lost probes"
+    elif not sent:
+        answer, text = Answer.CANNOT_TELL, "no floating IP of a router on another node was probed"
+    else:
+        answer = Answer.YES
+        text = f"{len(untouched)} floating IPs of {others} routers on other nodes: none of {sent} probes lost"
+    yield Audit("bystanders", "throughout", answer, text, findings)
+
+
 # --- 3. clean -------------------------------------------------------------------------------------------------------
 
 
-def clean(history: History, seen: Observation) -> Audit:
-    """Where the gateway is not, nothing of a router is: no namespace, no live port, no process."""
-    carrier = seen.cluster.carrier if seen.cluster else None
-    if carrier is None:
-        return Audit("clean", seen.label, Answer.CANNOT_TELL, "nobody could say who carries the gateway")
+def clean(history: History, carriage: Carriage, seen: Observation) -> Audit:
+    """Nothing of a router is where it does not belong: no namespace, no live port, no process."""
+    allowed = carriage.allowed(seen)
+    if isinstance(allowed, str):
+        return Audit("clean", seen.label, Answer.CANNOT_TELL, allowed)
     findings: list[str] = []
     doubts: list[str] = []
     looked = 0
-    for node in history.gateway_nodes:
-        if node == carrier:
-            continue
+    for node, its in allowed.items():
         if node not in seen.nodes:
             reason = seen.unknown.get(node, "")
             if not (node == history.node and seen.label == "recovered"):
                 doubts.append(f"{node} could not be looked at: {reason}")
             continue
         looked += 1
-        findings += leftovers(seen.nodes[node])
+        findings += leftovers(seen.nodes[node], its, history.routers)
         doubts += [f"{node}: {reason}" for reason in seen.nodes[node].cannot_tell]
     answer = Answer.NO if findings else Answer.CANNOT_TELL if doubts else Answer.YES
-    where = f"{looked} of the gateway's nodes beside {carrier}" if looked else f"beside {carrier} no node is on"
-    text = f"{where}: " + (
+    text = f"{carriage.looked_at(looked, seen)}: " + (
         f"{len(findings)} leftovers" if findings else "no namespace, live port or process of a router"
     )
     return Audit("clean", seen.label, answer, text, (*findings, *doubts))
 
 
-def leftovers(state: NodeState) -> tuple[str, ...]:
-    """What of a gateway is on a node that should have none."""
-    found = [f"{state.node}: namespace {name}" for name in state.namespaces]
+def leftovers(state: NodeState, allowed: Allowed, routers: Collection[Router]) -> tuple[str, ...]:
+    """What of routers is on a node beyond what may be there."""
+    own_ports = {port for router in routers if router.id in allowed.routers for port in router.port_ids}
+    found = [f"{state.node}: namespace {name}" for name in state.namespaces if _router_of(name) not in allowed.routers]
     found += [
-        f"{state.node}: port {port.name} is live (tag {port.tag})" for port in state.ports or () if not port.parked
+        f"{state.node}: port {port.name} is live (tag {port.tag})"
+        for port in state.ports or ()
+        if not port.parked and port.iface_id not in own_ports
     ]
     found += [
         f"{state.node}: {process.name} (pid {process.pid}) still runs"
         for process in state.processes
-        if process.name in GATEWAY_AGENTS or process.name in LIVING_IN_ROUTERS or process.namespace
+        if _is_left(process, allowed)
     ]
     return tuple(found)
+
+
+def _is_left(process: RunningProcess, allowed: Allowed) -> bool:
+    """Whether the process is an agent, or lives in a router, where that does not belong."""
+    if process.name in GATEWAY_AGENTS:
+        return not allowed.agents
+    if process.name not in LIVING_IN_ROUTERS and not process.namespace:
+        return False
+    return (_router_of(process.namespace) or process.router) not in allowed.routers
+
+
+def _router_of(namespace: str) -> str:
+    """The router's id: `qrouter-ID`, or `snat-ID` of a distributed one."""
+    return namespace.partition("-")[2]
 
 
 # --- 4. healthy -----------------------------------------------------------------------------------------------------
 
 
-def healthy(history: History, seen: Observation) -> Audit:
-    """Quorum, no failed or blocked action, agents run where the gateway is, untouched processes are the same ones."""
+def healthy(history: History, carriage: Carriage, seen: Observation) -> Audit:
+    """Quorum, no failed or blocked action, agents run, untouched processes are the same ones."""
     if seen.cluster is None:
         return Audit("healthy", seen.label, Answer.CANNOT_TELL, "the cluster could not be asked")
-    findings = list(_cluster_trouble(history, seen.cluster, seen.label))
+    findings = list(_cluster_trouble(carriage, seen.cluster, seen.label))
     doubts: list[str] = []
     if history.observation("before") is None:
         doubts.append("the processes were not looked at before the fault")
@@ -243,23 +302,17 @@ def healthy(history: History, seen: Observation) -> Audit:
     return Audit("healthy", seen.label, answer, text, (*findings, *doubts))
 
 
-def _cluster_trouble(history: History, cluster: ClusterState, label: str) -> Iterable[str]:
+def _cluster_trouble(carriage: Carriage, cluster: ClusterState, label: str) -> Iterable[str]:
     if not cluster.quorate:
         yield "the cluster has no quorum"
-    if cluster.carrier is None:
-        yield f"{history.gateway} is promoted nowhere"
-    for agent in history.agents:
-        where = cluster.started.get(agent)
-        if where is None:
-            yield f"{agent} does not run"
-        elif cluster.carrier is not None and where != cluster.carrier:
-            yield f"{agent} runs on {where}, the gateway on {cluster.carrier}"
+    yield from carriage.trouble(cluster)
     yield from cluster.failures
     for node in cluster.unclean:
         yield f"{node} is unclean"
     if label == "healed":
-        yield from (f"{node} is offline" for node in history.gateway_nodes if node not in cluster.online)
+        yield from (f"{node} is offline" for node in carriage.gateway.nodes if node not in cluster.online)
         yield from (f"{node} is still in standby" for node in cluster.standby)
+        yield from (f"{node} is still marked as leaving" for node in cluster.leaving)
 
 
 def changed_processes(history: History, before: Observation, after: Observation) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import bisect
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 from statistics import median
 
@@ -90,12 +90,23 @@ def outage(trace: Trace, address: str, router: tuple[str, str], since_s: float, 
     )
 
 
-def outages(history: History) -> tuple[Outage, ...]:
-    """One outage a floating IP, from the fault to the heal, by router's name and address."""
+def outages(history: History, struck: Collection[str]) -> tuple[Outage, ...]:
+    """One outage a floating IP of the struck routers, from the fault to the heal, by router's name and address."""
+    return _outages(history, struck, history.heal_called_s)
+
+
+def untouched(history: History, struck: Collection[str]) -> tuple[Outage, ...]:
+    """The same of the other routers, from the fault to the end of the probing."""
+    others = {router for router in history.targets.values() if router not in struck}
+    return _outages(history, others, history.ended_s)
+
+
+def _outages(history: History, routers: Collection[str], until_s: float) -> tuple[Outage, ...]:
     names = {router.id: router.name for router in history.routers}
     found = (
-        outage(history.trace, address, (router, names.get(router, router)), history.called_s, history.heal_called_s)
+        outage(history.trace, address, (router, names.get(router, router)), history.called_s, until_s)
         for address, router in history.targets.items()
+        if router in routers
     )
     return tuple(sorted(found, key=lambda one: (one.router, one.address)))
 

@@ -1,14 +1,16 @@
 """What a drill means: whether it may begin, and what its history amounts to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from hotspare.model.answer import Answer, together
-from hotspare.model.drill import ClusterState, Fault, History
+from hotspare.model.drill import ClusterState, Fault, Gateway, History, Strategy
 from hotspare.model.errors import Problem
 from hotspare.model.report import Audit, Outage, Report
 from hotspare.model.spec import Spec
+from hotspare.plan import strategies
 from hotspare.plan.audit import audits
-from hotspare.plan.downtime import blind_s, outages, summary, unanswered
+from hotspare.plan.carriage import Carriage
+from hotspare.plan.downtime import blind_s, outages, summary, unanswered, untouched
 from hotspare.plan.inside import metadata, sessions
 from hotspare.plan.phases import phases
 
@@ -18,22 +20,21 @@ BLIND_LIMIT_S = 1.0
 """A prober that sent nothing for longer than this was starved: what it did not see it cannot judge."""
 
 
-def objections(cluster: ClusterState, node: str, nodes: Sequence[str], agents: Sequence[str]) -> tuple[str, ...]:
+def objections(carriage: Carriage, cluster: ClusterState, node: str) -> tuple[str, ...]:
     """What keeps a drill on `node` from beginning: a fault is injected only into what is whole."""
     found: list[str] = []
+    nodes = carriage.gateway.nodes
     if not cluster.quorate:
         found.append("the cluster has no quorum: get its nodes online first")
     if node not in nodes:
-        found.append(f"{node} is no node of the gateway: choose one of {', '.join(nodes)}")
-    if cluster.carrier is None:
-        found.append("the gateway is promoted nowhere: see `hotspare status`")
+        found.append(f"{node or 'none'} is no node of the gateway: choose one of {', '.join(nodes)}")
     able = [one for one in nodes if one in cluster.online and one not in cluster.standby]
     if node in nodes and node not in able:
         found.append(f"{node} is offline or in standby: bring it back first")
     if not [one for one in able if one != node]:
         found.append(f"no other node could take over: of {', '.join(nodes)} only {', '.join(able) or 'none'} is ready")
     found += [f"{one} is unclean: fencing has to finish first" for one in cluster.unclean]
-    found += [f"{agent} does not run: see `hotspare status`" for agent in agents if agent not in cluster.started]
+    found += carriage.not_whole(cluster)
     found += [f"{failure}: repair it, then `crm_resource --cleanup`" for failure in cluster.failures]
     return tuple(found)
 
@@ -58,27 +59,28 @@ def doubts(history: History, found: Sequence[Outage]) -> tuple[str, ...]:
 
 def judge(history: History, versions: Mapping[str, str]) -> Report:
     """The report of a drill. Yes needs every router back and every audit to hold; doubt makes it cannot tell."""
-    found = outages(history)
-    way = phases(history, found)
+    carriage = strategies.carriage(history.gateway)
+    struck = carriage.struck(history.routers, history.bound, history.node)
+    found, others = outages(history, struck), untouched(history, struck)
+    way = phases(history, carriage, found)
     stories, answered = sessions(history, way.t0_s), metadata(history)
-    judged = audits(history, found, stories, answered)
+    judged = audits(history, carriage, found, others, stories, answered)
     unsure = doubts(history, found)
     gone = [one for one in found if one.outage_s is None]
-    lost_routers = {one.router_id for one in gone}
     back = Answer.NO if gone or history.recovered_s is None else Answer.YES
     verdict = together([back, *(audit.answer for audit in judged), *([Answer.CANNOT_TELL] if unsure else [])])
     return Report(
         verdict=verdict,
         why=_why(history, gone, judged, unsure),
         fault=history.fault,
-        gateway=history.gateway,
+        gateway=history.gateway.name,
         node=history.node,
         carrier_before=_carrier(history, "before"),
         carrier=_carrier(history, "recovered"),
         began_s=history.began_s,
         t0_s=way.t0_s,
-        routers_total=len(history.routers),
-        routers_back=len({router.id for router in history.routers} - lost_routers),
+        routers_total=len(struck),
+        routers_back=len(struck - {one.router_id for one in gone}),
         outages=found,
         outage=summary(found),
         phases=way,
@@ -89,6 +91,8 @@ def judge(history: History, versions: Mapping[str, str]) -> Report:
         probe_error_s=max((one.error_s for one in found), default=0.0),
         clock_error_s=history.clock_error_s,
         versions=versions,
+        journeys=carriage.journeys(history),
+        bystanders=others,
     )
 
 
@@ -109,24 +113,34 @@ def _why(history: History, gone: Sequence[Outage], judged: Sequence[Audit], unsu
     return (*reasons, *unsure)
 
 
-def lacking(spec: Spec, where: str, fault: Fault, node: str | None, gateway: str | None) -> list[Problem]:
+def gateway_of(spec: Spec, name: str) -> Gateway:
+    """The file's gateway of this name, as a drill knows it."""
+    found = spec.gateways[name]
+    hosts = spec.hosts(name) if name in spec.pools else dict.fromkeys(found.nodes, name)
+    return Gateway(name, Strategy(found.strategy), hosts)
+
+
+def lacking(spec: Spec, where: str, fault: Fault, node: str | None, gateway: str | None) -> Iterator[Problem]:
     """What a drill needs and the file, or the command line, does not give."""
-    found: list[Problem] = []
     if spec.drill is None:
-        found.append(Problem(where, "drill", "missing; say where to probe from: drill: {prober: HOST}"))
+        yield Problem(where, "drill", "missing; say where to probe from: drill: {prober: HOST}")
     if spec.neutron is None:
-        found.append(Problem(where, "neutron", "missing; a drill asks Neutron which routers there are"))
-    if gateway is not None and gateway not in spec.gateways:
-        known = ", ".join(spec.gateways) or "none"
-        found.append(Problem("--gateway", "", f"{gateway} is none of the file's gateways: {known}"))
-    if gateway is None and len(spec.gateways) != 1:
-        found.append(Problem(where, "gateways", f"{len(spec.gateways)} of them: name one with --gateway"))
+        yield Problem(where, "neutron", "missing; a drill asks Neutron which routers there are")
+    yield from _gateway_lacking(spec, where, fault, gateway)
     if node is not None and node not in spec.nodes:
-        found.append(Problem("NODE", "", f"{node} is none of the file's nodes: {', '.join(spec.nodes)}"))
+        yield Problem("NODE", "", f"{node} is none of the file's nodes: {', '.join(spec.nodes)}")
     if fault is Fault.POWEROFF:
         unfenced = [name for name, member in spec.nodes.items() if member.fence is None and name == (node or name)]
-        found += [
-            Problem(where, f"nodes.{name}.fence", "missing; its power cannot be cut, try: hotspare drill standby")
-            for name in unfenced
-        ]
-    return found
+        for name in unfenced:
+            yield Problem(where, f"nodes.{name}.fence", "missing; its power cannot be cut, try: hotspare drill standby")
+
+
+def _gateway_lacking(spec: Spec, where: str, fault: Fault, gateway: str | None) -> Iterator[Problem]:
+    name = gateway or next(iter(spec.gateways), None)
+    if gateway is not None and gateway not in spec.gateways:
+        known = ", ".join(spec.gateways) or "none"
+        yield Problem("--gateway", "", f"{gateway} is none of the file's gateways: {known}")
+    elif gateway is None and len(spec.gateways) != 1:
+        yield Problem(where, "gateways", f"{len(spec.gateways)} of them: name one with --gateway")
+    elif name is not None and (objection := strategies.carriage(gateway_of(spec, name)).objection(fault)):
+        yield Problem(where, f"gateways.{name}", objection)

@@ -14,8 +14,8 @@ STAYING = frozenset({str(Standing.LIVE), str(Standing.LEAVING)})
 def after(before: Progress, report: Report, goal: Goal) -> Progress:
     """How far it got with this report."""
     batch = next((batch for batch in report.batches if batch.reason == goal.batch), None)
-    progress = replace(_counted(before, batch), daemon=report.node, trouble=report.trouble)
-    return _drained(progress, report, goal) if goal.node else _carried_out(progress, batch, goal)
+    told = replace(before, daemon=report.node, trouble=report.trouble)
+    return _drained(told, report, batch, goal) if goal.node else _carried_out(told, batch, goal)
 
 
 def _counted(before: Progress, batch: Batch | None) -> Progress:
@@ -29,14 +29,18 @@ def _counted(before: Progress, batch: Batch | None) -> Progress:
 
 def _carried_out(progress: Progress, batch: Batch | None, goal: Goal) -> Progress:
     """Moves that were asked for are known to the rescheduler that was asked, and to no other."""
+    progress = _counted(progress, batch)
     over = batch is None or batch.done + batch.failed >= batch.total
     known = sum(one.done for one in progress.earlier) + (progress.batch.total if progress.batch else 0)
     total = max(goal.moves, known)
     return replace(progress, under_way=True, over=over, total=total, left=total - progress.done)
 
 
-def _drained(progress: Progress, report: Report, goal: Goal) -> Progress:
-    """The node's own burden says what is left of a drain, whoever has moved the rest."""
+def _drained(progress: Progress, report: Report, batch: Batch | None, goal: Goal) -> Progress:
+    """The node's own burden says what is left of a drain, whoever has moved the rest.
+
+    Before the rescheduler knows of this drain, what it counted are the moves of an earlier one.
+    """
     burden = next((burden for burden in report.burdens if burden.node == goal.node), None)
     if burden is None or report.looked_s is None:
         return replace(progress, over=False)
@@ -45,6 +49,7 @@ def _drained(progress: Progress, report: Report, goal: Goal) -> Progress:
     if not under_way:
         taken_back = progress.under_way and burden.standing in STAYING
         return replace(progress, over=taken_back, taken_back=taken_back)
+    progress = _counted(progress, batch)
     left = burden.routers - sum(kept.vrrp for kept in burden.kept)
     return replace(
         progress,

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from hotspare.model.cluster import ClusterStatus, Resource
 from hotspare.model.drill import ClusterState
+from hotspare.plan.verdict import drains
 
 FENCING = "stonith:"
 
@@ -40,19 +41,15 @@ def fence_devices(status: ClusterStatus) -> tuple[Resource, ...]:
     return tuple(resource for resource in status.resources if resource.agent.startswith(FENCING))
 
 
-def cluster_state(status: ClusterStatus, gateway: str, agents: Sequence[str]) -> ClusterState:
-    """The part of the status that a drill of this gateway asks about."""
-    started: dict[str, str] = {}
-    for agent in agents:
-        where = status.running_on(agent)
-        if len(where) == 1:
-            started[agent] = where[0]
+def cluster_state(status: ClusterStatus, data_plane: str, resources: Sequence[str]) -> ClusterState:
+    """The part of the status that a drill asks about: of a gateway's data plane, and of its other resources."""
     return ClusterState(
         quorate=status.quorate,
-        carrier=carrier(status, gateway),
+        promoted=status.promoted_on(data_plane),
         online=tuple(node.name for node in status.nodes if node.online and not node.pending),
         standby=tuple(node.name for node in status.nodes if node.standby),
         unclean=status.unclean,
-        started=started,
+        running={resource: status.running_on(resource) for resource in resources},
         failures=troubles(status),
+        leaving=tuple(drains(status)),
     )

@@ -1,51 +1,52 @@
-"""The way of a takeover, moment by moment, from a history."""
+"""The way of a takeover, moment by moment, from a history. Which steps it has is the carriage's affair."""
 
 from collections.abc import Iterable, Sequence
 
 from hotspare.model.drill import Fault, History
 from hotspare.model.event import Event, What
 from hotspare.model.report import Mark, Outage, Phases
+from hotspare.plan.carriage import Carriage
 
 T0_SLACK_S = 0.5
 """Clocks and probes may place the first silence this much before the fault's own stamp."""
 
-ORDER = {
-    Fault.POWEROFF: ("detect", "fence", "promote", "start", "adopt"),
-    Fault.STANDBY: ("stop", "promote", "start", "adopt"),
-}
 MEANING = {
     "detect": "until the cluster had a membership without the node",
     "fence": "until the power-off of the node was confirmed",
     "stop": "until the node had stopped the agents and proved its silence",
     "promote": "until the other node was allowed to forward",
     "start": "until the agents ran there",
+    "decide": "until the rescheduler had decided where routers go",
+    "move": "until Neutron had bound the last router to another node",
     "adopt": "until the last address answered again",
 }
 
 
 def zero(history: History, outages: Sequence[Outage]) -> float:
-    """T0. Power off: the last answer before the first silence. Standby: the order itself, nothing is lost yet."""
-    if history.fault is Fault.STANDBY:
+    """T0. Power off: the last answer before the first silence. Else the order itself: nothing is lost yet."""
+    if history.fault is not Fault.POWEROFF:
         return history.called_s
     began = [gap.began_s for one in outages for gap in one.gaps if gap.began_s >= history.called_s - T0_SLACK_S]
     return min(began, default=history.called_s)
 
 
-def phases(history: History, outages: Sequence[Outage]) -> Phases:
+def phases(history: History, carriage: Carriage, outages: Sequence[Outage]) -> Phases:
     """When each step of the takeover was done, and how long each took. What nobody told is None, never a guess."""
     t0_s = zero(history, outages)
     seen = {
         "detect": _detected(history, t0_s),
         "fence": _fenced(history, t0_s),
-        "stop": _stopped(history, t0_s),
-        "promote": _promoted(history, t0_s),
-        "start": _agents_started(history, t0_s),
+        "stop": _stopped(history, carriage, t0_s),
+        "promote": _promoted(history, carriage, t0_s),
+        "start": _agents_started(history, carriage, t0_s),
+        "decide": _decided(history, t0_s),
+        "move": _bound(history, carriage, t0_s),
         "adopt": _last_back(outages),
     }
     marks: list[Mark] = []
     lengths: dict[str, float | None] = {}
     before_s: float | None = 0.0
-    for name in ORDER[history.fault]:
+    for name in carriage.phases(history.fault):
         found = seen[name]
         if found is None:
             lengths[name] = None
@@ -90,22 +91,24 @@ def _fenced(history: History, t0_s: float) -> type_found:
     )
 
 
-def _stopped(history: History, t0_s: float) -> type_found:
-    """The end of the gateway's demotion (or stop) on the node that had to let go."""
-    return _action(history, t0_s, frozenset({"demote", "stop"}), on_node=True)
+def _stopped(history: History, carriage: Carriage, t0_s: float) -> type_found:
+    """The end of the data plane's demotion (or stop) on the node that had to let go."""
+    return _action(history, carriage.subjects, t0_s, frozenset({"demote", "stop"}), on_node=True)
 
 
-def _promoted(history: History, t0_s: float) -> type_found:
-    """The end of the gateway's promotion on any other node."""
-    return _action(history, t0_s, frozenset({"promote"}), on_node=False)
+def _promoted(history: History, carriage: Carriage, t0_s: float) -> type_found:
+    """The end of the data plane's promotion on any other node."""
+    return _action(history, carriage.subjects, t0_s, frozenset({"promote"}), on_node=False)
 
 
-def _action(history: History, t0_s: float, actions: frozenset[str], *, on_node: bool) -> type_found:
-    """The end of an action of the gateway, as its agent told it; where it told nothing, as Pacemaker did."""
+def _action(
+    history: History, subjects: frozenset[str], t0_s: float, actions: frozenset[str], *, on_node: bool
+) -> type_found:
+    """The end of an action of the data plane, as its agent told it; where it told nothing, as Pacemaker did."""
     done = [
         event
         for event in history.events
-        if event.subject == history.gateway
+        if event.subject in subjects
         and event.action in actions
         and (event.host == history.node) is on_node
         and (event.what is What.AGENT_FINISHED or (event.what is What.ACTION_ENDED and event.text.endswith(": ok")))
@@ -114,10 +117,10 @@ def _action(history: History, t0_s: float, actions: frozenset[str], *, on_node: 
     return _first(own, t0_s) or _first(done, t0_s)
 
 
-def _agents_started(history: History, t0_s: float) -> type_found:
+def _agents_started(history: History, carriage: Carriage, t0_s: float) -> type_found:
     """The end of the last agent's first start elsewhere; None unless every agent was seen to start."""
     started: list[tuple[float, str]] = []
-    for agent in history.agents:
+    for agent in carriage.agents:
         found = _first(
             (
                 event
@@ -134,6 +137,26 @@ def _agents_started(history: History, t0_s: float) -> type_found:
             return None
         started.append(found)
     return max(started, default=None)
+
+
+def _decided(history: History, t0_s: float) -> type_found:
+    """The rescheduler's first word on routers of the node."""
+    host = history.gateway.hosts.get(history.node)
+    return _first(
+        (event for event in history.events if event.what is What.MOVES_PLANNED and event.subject == host), t0_s
+    )
+
+
+def _bound(history: History, carriage: Carriage, t0_s: float) -> type_found:
+    """The last router's first binding elsewhere; None unless every router that was struck was told of."""
+    bound: list[tuple[float, str]] = []
+    for router in carriage.struck(history.routers, history.bound, history.node):
+        told = (event for event in history.events if event.what is What.ROUTER_BOUND and event.subject == router)
+        found = _first(told, t0_s)
+        if found is None:
+            return None
+        bound.append(found)
+    return max(bound, default=None)
 
 
 def _last_back(outages: Sequence[Outage]) -> type_found:

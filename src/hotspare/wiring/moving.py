@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotspare.adapters.rescheduler_desk import ReschedulerDesk
-from hotspare.adapters.site import Machines
 from hotspare.adapters.spec_file import SpecFile
 from hotspare.model.errors import SpecError
 from hotspare.plan.pools import chosen, lacking
@@ -26,8 +25,8 @@ class Pool:
     async def opened(self) -> AsyncGenerator[tuple[Marks, Dispatcher]]:
         """Its cluster and its rescheduler, with connections open for as long as the context lasts."""
         async with hosts(self.file) as remote:
-            site: Machines = machines(self.file, remote)
-            yield site, ReschedulerDesk(site, self.name)
+            site = machines(self.file, remote)
+            yield site, ReschedulerDesk(remote, site.status, self.name)
 
 
 def pool(path: Path, *, node: str | None = None, gateway: str | None = None) -> Pool:

@@ -15,8 +15,7 @@ from hotspare.model.drill import Cable, Fault, Place
 from hotspare.model.errors import SpecError
 from hotspare.model.status import StatusView
 from hotspare.plan import fencing, resources
-from hotspare.plan.drill import lacking
-from hotspare.plan.names import agents_of
+from hotspare.plan.drill import gateway_of, lacking
 from hotspare.plan.status import Wanted
 from hotspare.ports import Remote
 from hotspare.wiring.cluster import hosts, read
@@ -49,15 +48,12 @@ def drill(path: Path, fault: Fault, *, node: str | None, gateway: str | None) ->
     problems = tuple(lacking(spec, str(path), fault, node, gateway))
     if problems or spec.drill is None or spec.neutron is None:
         raise SpecError(problems)
-    name = gateway or next(iter(spec.gateways))
     asked = spec.drill
     order = drill_flow.Order(
         fault=fault,
         node=node,
-        gateway=name,
-        gateway_nodes=spec.gateways[name].nodes,
+        gateway=gateway_of(spec, gateway or next(iter(spec.gateways))),
         nodes=tuple(spec.nodes),
-        agents=agents_of(name),
         prober=Place(asked.prober),
         inside=tuple(Place(place.host, place.netns) for place in asked.inside),
         witnesses=tuple(

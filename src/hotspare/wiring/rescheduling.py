@@ -3,11 +3,13 @@
 import time
 from pathlib import Path
 
+from hotspare.adapters.machine_log import MachineLog
 from hotspare.adapters.moves_journal import MovesJournal
 from hotspare.adapters.neutron_scheduling import NeutronScheduling
 from hotspare.adapters.neutron_session import NeutronSession
 from hotspare.adapters.pacemaker import LocalPacemaker
 from hotspare.adapters.process import Processes
+from hotspare.codec.journal_json import RESCHEDULER
 from hotspare.flows.reschedule.daemon import Rescheduler, Tell
 from hotspare.model.rescheduling import Settings
 
@@ -32,3 +34,8 @@ def rescheduler(settings: Settings, *, tell: Tell) -> Rescheduler:
         wall=time.time,
         tell=tell,
     )
+
+
+def log() -> MachineLog:
+    """Where a drill finds what the rescheduler tells."""
+    return MachineLog(RESCHEDULER)

@@ -27,6 +27,8 @@ def relayed(line: "socket.socket", request: "dict[str, Any]") -> bool:
     line.sendall(json.dumps(request).encode() + b"\n")
     with line.makefile("rb") as answers:
         for answer in answers:
+            if not answer.endswith(b"\n"):
+                return False
             sys.stdout.write(answer.decode())
             sys.stdout.flush()
             if json.loads(answer).get("end"):

@@ -2,6 +2,7 @@
 either old or new. Stand-alone, standard library only.
 """
 
+import compileall
 import json
 import os
 import shutil
@@ -53,6 +54,8 @@ def main() -> None:
         (ROOT / path).unlink(missing_ok=True)
     for place in list((ROOT / "lib/hotspare").rglob("__pycache__")):
         shutil.rmtree(place, ignore_errors=True)
+    # Else the first takeover compiles what a spare never ran, and, where /usr cannot be written, every call does.
+    compileall.compile_dir(ROOT / "lib/hotspare", quiet=1)
     # Last: what the manifest names is there. Cut before this, the digest does not fit and all is installed again.
     replace(MANIFEST, json.dumps(sorted(now)).encode(), 0o644)
 

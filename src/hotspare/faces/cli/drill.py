@@ -29,6 +29,7 @@ EXITS = {Answer.YES: 0, Answer.NO: EXIT_BAD_STATE, Answer.CANNOT_TELL: EXIT_CANN
 WARNINGS = {
     Fault.POWEROFF: "This cuts the power of {node}. Its routers are gone until another node has taken over.",
     Fault.STANDBY: "This puts {node} in standby. Its routers are gone until another node has taken over.",
+    Fault.DRAIN: "This has the routers of {node} moved to other nodes. Each is gone for some seconds on its way.",
 }
 
 drill = typer.Typer(
@@ -36,7 +37,10 @@ drill = typer.Typer(
 )
 app.add_typer(drill, name="drill")
 
-Node = Annotated[str | None, typer.Argument(help="The node to break; the one that carries the gateway if not given.")]
+Node = Annotated[
+    str | None,
+    typer.Argument(help="The node to break; if not given, the one that carries the gateway, or most of its routers."),
+]
 File = Annotated[Path, typer.Option("--file", "-f", envvar="HOTSPARE_FILE", help="The cluster's file.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where the report goes.")]
 Gateway = Annotated[str | None, typer.Option("--gateway", help="Which gateway, where the file has several.")]
@@ -73,6 +77,19 @@ def standby(
     _run(Fault.STANDBY, node, file, output, gateway, as_json=as_json, yes=yes)
 
 
+@drill.command()
+def drain(
+    node: Node = None,
+    file: File = FILE,
+    output: Output = OUTPUT,
+    gateway: Gateway = None,
+    as_json: Json = False,
+    yes: Yes = False,
+) -> None:
+    """Have a node's routers moved to the others, one by one; for `strategy: reschedule`."""
+    _run(Fault.DRAIN, node, file, output, gateway, as_json=as_json, yes=yes)
+
+
 def _run(
     fault: Fault, node: str | None, file: Path, output: Path, gateway: str | None, *, as_json: bool, yes: bool
 ) -> None:
@@ -95,7 +112,7 @@ def _run(
 
 def _ask(fault: Fault, node: str | None, talk: Console) -> None:
     """Go on only after a yes; where nobody can be asked, only `--yes` says it."""
-    talk.print(WARNINGS[fault].format(node=node or "the node that carries the gateway"))
+    talk.print(WARNINGS[fault].format(node=node or "the node that carries the gateway, or most of its routers"))
     if not sys.stdin.isatty():
         raise typer.BadParameter("there is no terminal to ask on: say --yes")
     if not Confirm.ask("Begin?", console=talk, default=False):

@@ -36,6 +36,8 @@ class Shown:
         """See `flows.follow.Watcher.progress`."""
         if self._before.daemon not in {"", progress.daemon}:
             self._say(f"the rescheduler runs on {progress.daemon} now")
+        if progress.trouble and progress.trouble != self._before.trouble:
+            self._say(f"the rescheduler has trouble: {progress.trouble}")
         for router, why in report.failures(self._before, progress):
             self._say(f"{router}: {why}")
         self._before = progress

@@ -5,7 +5,6 @@ import os
 import shutil
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any, Self
 
 import typer
@@ -14,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hotspare.faces.cli.app import EXIT_BAD_STATE, app
-from hotspare.lab import lock, namespace, network, power, status, teardown, up
+from hotspare.lab import access, lock, namespace, network, power, status, teardown, up
 from hotspare.lab.cluster_file import Strategy
 from hotspare.lab.layout import DEFAULT_NAME, Layout
 from hotspare.model.errors import RefusedError
@@ -148,17 +147,9 @@ def _print_status(seen: status.LabStatus) -> None:
 def shell(command: Command = None, name: Name = DEFAULT_NAME) -> None:
     """A shell (or one command) at the operator's desk: in the lab's network, with its cloud and cluster file set."""
     layout = _up(name)
-    environ = {
-        **os.environ,
-        "HOTSPARE_FILE": str(layout.cluster_yaml),
-        "OS_CLIENT_CONFIG_FILE": str(layout.clouds_yaml),
-        "OS_CLOUD": "lab",
-        # So that `hotspare` is this one, from wherever it was started.
-        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
-    }
     if not command:
         print(f"in the network of lab {name}; its files: {layout.state_dir}; leave with exit", file=sys.stderr)
-    _become(layout, command or [os.environ.get("SHELL", "/bin/bash")], environ)
+    _become(layout, command or [os.environ.get("SHELL", "/bin/bash")], access.desk(layout))
 
 
 @lab.command("ssh", epilog="Example: hotspare lab ssh net1 -- crm_mon -1")

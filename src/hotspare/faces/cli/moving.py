@@ -147,8 +147,7 @@ def _run(pool: "Pool", ask: Ask, *, wait: bool = True, as_json: bool) -> None:
     try:
         told = asyncio.run(work())
     except KeyboardInterrupt:
-        for goal in begun:
-            _print(report.left_alone(goal), talk)
+        _print(report.left_alone(begun[0]) if begun else report.UNANSWERED, talk)
         raise typer.Exit(EXIT_CANNOT_TELL) from None
     _tell(told, as_json=as_json)
 

@@ -32,7 +32,7 @@ def progress(now: Progress, *, with_rest: bool = True) -> str:
     if not now.daemon:
         return "looking for the rescheduler"
     if not now.under_way:
-        return _and_trouble(f"waiting for the rescheduler on {now.daemon} to begin", now)
+        return f"waiting for the rescheduler on {now.daemon} to begin"
     parts = [f"{now.done} of {_routers(now.total)} moved"]
     if now.failures:
         parts.append(f"{len(now.failures)} failed")
@@ -40,11 +40,7 @@ def progress(now: Progress, *, with_rest: bool = True) -> str:
         parts.append(f"{waiting} left")
     if with_rest and now.left_s is not None and waiting:
         parts.append(f"about {length(now.left_s)} to go")
-    return _and_trouble(", ".join(parts), now)
-
-
-def _and_trouble(text: str, now: Progress) -> str:
-    return f"{text}; {now.trouble}" if now.trouble else text
+    return ", ".join(parts)
 
 
 def length(value_s: float) -> str:
@@ -74,9 +70,8 @@ def _headline(ended: Ending) -> Text:
     if now.taken_back:
         return Text(f"the {goal.batch} was ended by somebody else: {now.done} moved, {now.left} left", style="bold red")
     if ended.answer is Answer.YES and goal.node:
-        return Text(
-            f"{goal.node} carries no router that could be moved: {_routers(now.done)} moved", style="bold green"
-        )
+        rest = "no router but VRRP's" if now.kept else "no router any more"
+        return Text(f"{goal.node} carries {rest}: {_routers(now.done)} moved", style="bold green")
     if ended.answer is Answer.YES:
         moved = f"{_routers(now.done)} moved" if now.done else "nothing to move"
         return Text(f"{goal.batch}: {moved}", style="bold green")
@@ -112,10 +107,7 @@ def _remedies(ended: Ending) -> Iterator[str]:
     elif now.halted:
         yield f"look at the reason, then hotspare drain {node} goes on; hotspare undrain {node} ends it"
     elif ended.answer is Answer.NO:
-        yield (
-            f"look at the reasons; what failed is tried again by itself for as long as {node} is drained: hotspare "
-            f"drain {node} follows it"
-        )
+        yield f"look at the reasons; hotspare drain {node} follows the next tries, which come by themselves"
     else:
         yield f"{node} gets no routers until hotspare undrain {node}"
 
@@ -130,6 +122,9 @@ def _asked_again(ended: Ending) -> Iterator[str]:
         )
     elif ended.answer is Answer.NO:
         yield "look at the reasons, then ask again: what failed stays where it is"
+
+
+UNANSWERED = (Text("nobody waited for the answer: what was asked may have been begun, and then goes on by itself"),)
 
 
 def left_alone(goal: Goal) -> Iterator[Text]:

@@ -5,7 +5,7 @@ from html import escape
 
 from hotspare.codec.report_json import stamp
 from hotspare.faces.report import plot
-from hotspare.faces.report.words import figures, headline, longest_first, phase, seconds
+from hotspare.faces.report.words import figures, headline, longest_first, phase, seconds, way
 from hotspare.model.report import Report
 
 STYLE = """
@@ -132,9 +132,17 @@ def _audits(report: Report) -> str:
 
 
 def _routers(report: Report) -> str:
+    moved = bool(report.journeys)
     rows = [
-        (escape(one.router), one.address, seconds(one.outage_s), f"{one.error_s:.2f} s", f"{one.lost} of {one.sent}")
+        (
+            escape(one.router),
+            one.address,
+            *((way(report, one.router_id),) if moved else ()),
+            seconds(one.outage_s),
+            f"{one.error_s:.2f} s",
+            f"{one.lost} of {one.sent}",
+        )
         for one in longest_first(report.outages)
     ]
-    heads = ("router", "floating IP", "outage", "at most less", "probes lost")
-    return _table("Routers, longest outage first", heads, rows, frozenset({2, 3, 4}))
+    heads = ("router", "floating IP", *(("moved",) if moved else ()), "outage", "at most less", "probes lost")
+    return _table("Routers, longest outage first", heads, rows, frozenset(range(len(heads) - 3, len(heads))))

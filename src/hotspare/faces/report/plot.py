@@ -10,7 +10,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from hotspare.faces.report.words import headline, phase, seconds
+from hotspare.faces.report.words import headline, phase, seconds, way
 from hotspare.model.answer import Answer
 from hotspare.model.report import Outage, Report
 from hotspare.plan.phases import MEANING
@@ -26,6 +26,8 @@ PHASES = {
     "stop": "#e12d39",
     "promote": "#f0b429",
     "start": "#2bb0ed",
+    "decide": "#f0b429",
+    "move": "#2bb0ed",
     "adopt": "#3ebd93",
 }
 STYLE: dict[str, Any] = {
@@ -121,7 +123,8 @@ def _outages(lane: Axes, report: Report, rows: Sequence[Outage], end_s: float) -
             ended_s = end_s * 1.08 if gap.ended_s is None else gap.ended_s - report.t0_s
             lane.barh(place, ended_s - begun_s, left=begun_s, height=0.66, color=BAR, alpha=0.85)
         at_s = _end(one, report)
-        lane.text(at_s + end_s * 0.008, place, seconds(one.outage_s), va="center", size=7.5, color=MUTED, bbox=PAPER)
+        told = "   ".join(filter(None, (seconds(one.outage_s), way(report, one.router_id))))
+        lane.text(at_s + end_s * 0.008, place, told, va="center", size=7.5, color=MUTED, bbox=PAPER)
     for mark in report.phases.marks:
         lane.axvline(mark.after_s, color=PHASES[mark.name], linewidth=1.0, linestyle=(0, (3, 3)), zorder=0)
     lane.axvline(0, color=INK, linewidth=1.0, zorder=0)

@@ -5,7 +5,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from hotspare.faces.report.words import COLOURS, figures, headline, longest_first, phase, seconds
+from hotspare.faces.report.words import COLOURS, figures, headline, longest_first, phase, seconds, way
 from hotspare.model.report import Report
 from hotspare.plan.phases import MEANING
 
@@ -62,13 +62,16 @@ def _routers(report: Report) -> Table:
     table = Table(title="Routers, longest outage first", title_justify="left", box=None, pad_edge=False)
     table.add_column("router")
     table.add_column("floating IP")
+    if report.journeys:
+        table.add_column("moved")
     table.add_column("outage", justify="right")
     table.add_column("at most less", justify="right", style="dim")
     table.add_column("lost probes", justify="right", style="dim")
     for one in longest_first(report.outages):
         style = "red" if one.outage_s is None else ""
-        lost = f"{one.lost} of {one.sent}"
-        table.add_row(escape(one.router), one.address, seconds(one.outage_s), f"{one.error_s:.2f} s", lost, style=style)
+        moved = (way(report, one.router_id),) if report.journeys else ()
+        measured = (seconds(one.outage_s), f"{one.error_s:.2f} s", f"{one.lost} of {one.sent}")
+        table.add_row(escape(one.router), one.address, *moved, *measured, style=style)
     return table
 
 

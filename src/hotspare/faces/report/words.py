@@ -1,11 +1,13 @@
 """How a report's values are said, in the same words on every face."""
 
+from collections import Counter
+
 from hotspare.model.answer import Answer
 from hotspare.model.drill import Fault
 from hotspare.model.report import Outage, Report
 
 COLOURS = {Answer.YES: "green", Answer.NO: "red", Answer.CANNOT_TELL: "yellow"}
-FAULTS = {Fault.POWEROFF: "powered off", Fault.STANDBY: "put in standby"}
+FAULTS = {Fault.POWEROFF: "powered off", Fault.STANDBY: "put in standby", Fault.DRAIN: "drained"}
 
 
 def seconds(value: float | None) -> str:
@@ -20,15 +22,36 @@ def phase(value: float | None) -> str:
 
 def headline(report: Report) -> str:
     """What happened, in one line, verdict first."""
-    moved = f"{report.carrier} took over"
-    if report.carrier in {None, report.node}:
-        moved = "nobody took over"
-    elif report.carrier == report.carrier_before:
-        moved = f"{report.carrier} went on carrying"
+    moved = _spread(report) if report.journeys else _taken_over(report)
     return (
         f"{str(report.verdict).upper()}: {report.node} {FAULTS[report.fault]}, {moved}: "
         f"{report.routers_back} of {report.routers_total} routers back"
     )
+
+
+def _taken_over(report: Report) -> str:
+    if report.carrier in {None, report.node}:
+        return "nobody took over"
+    if report.carrier == report.carrier_before:
+        return f"{report.carrier} went on carrying"
+    return f"{report.carrier} took over"
+
+
+def _spread(report: Report) -> str:
+    """How many of the node's routers went where."""
+    ways = [journey.after for journey in report.journeys.values() if report.node in journey.before]
+    counts = Counter(node for after in ways for node in after or () if node != report.node)
+    where = [f"{count} to {node}" for node, count in sorted(counts.items())]
+    return f"its routers moved ({', '.join(where)})" if where else "no router moved"
+
+
+def way(report: Report, router: str) -> str:
+    """From where to where the router went; empty where routers go no way of their own."""
+    journey = report.journeys.get(router)
+    if journey is None:
+        return ""
+    before, after = (", ".join(nodes) or "nowhere" for nodes in (journey.before, journey.after or ()))
+    return f"{before} → {'?' if journey.after is None else after}"
 
 
 def figures(report: Report) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hotspare.codec import rescheduling_json
 from hotspare.faces.rescheduler.desk import Desk
+from hotspare.flows.reschedule.daemon import Tell
 from hotspare.model.errors import HotspareError
 from hotspare.model.rescheduling import Settings
 from hotspare.wiring import rescheduling
@@ -63,9 +64,10 @@ async def _work(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for signal_ in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_, told_to_end.set)
-    working = rescheduling.rescheduler(settings, tell=_tell)
+    tell = _teller()
+    working = rescheduling.rescheduler(settings, tell=tell)
     async with Desk(working, settings).open():
-        _tell("rescheduler.begins", {"pool": settings.pool, "node": settings.node})
+        tell("rescheduler.begins", {"pool": settings.pool, "node": settings.node})
         run, end = asyncio.create_task(working.run()), asyncio.create_task(told_to_end.wait())
         await asyncio.wait({run, end}, return_when=asyncio.FIRST_COMPLETED)
         if not run.done():
@@ -74,12 +76,19 @@ async def _work(settings: Settings) -> None:
         end.cancel()
         with suppress(asyncio.CancelledError):
             await run
-        _tell("rescheduler.ends", {"pool": settings.pool, "node": settings.node})
+        tell("rescheduler.ends", {"pool": settings.pool, "node": settings.node})
 
 
-def _tell(what: str, facts: Mapping[str, object]) -> None:
-    """One line for the log: an event's name and its facts."""
-    print(what, " ".join(f"{name}={json.dumps(value)}" for name, value in facts.items()), flush=True)
+def _teller() -> Tell:
+    """Tells on the standard output and in the machine's log: an event's name and its facts, one line an event."""
+    log = rescheduling.log()
+
+    def tell(what: str, facts: Mapping[str, object]) -> None:
+        line = " ".join((f"event={what}", *(f"{name}={json.dumps(value)}" for name, value in facts.items())))
+        print(line, flush=True)
+        log.tell(line)
+
+    return tell
 
 
 if __name__ == "__main__":

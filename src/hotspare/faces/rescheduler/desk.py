@@ -37,35 +37,48 @@ class Desk:
 
     def __init__(self, rescheduler: Rescheduler, settings: Settings) -> None:
         self._rescheduler, self._settings = rescheduler, settings
+        self._talks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[None]:
-        """The socket answers for as long as the context lasts. Root's alone."""
+        """The socket answers for as long as the context lasts; then nobody is kept waiting. Root's alone."""
         listening = _listening(Path(self._settings.socket))
-        server = await asyncio.start_unix_server(self._asked, sock=listening)
+        server = await asyncio.start_unix_server(self._came, sock=listening)
         try:
             yield
         finally:
             server.close()
+            for talk in self._talks:
+                talk.cancel()
+            await asyncio.gather(*self._talks, return_exceptions=True)
+
+    def _came(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talk = asyncio.create_task(self._asked(reader, writer))
+        self._talks.add(talk)
+        talk.add_done_callback(self._talks.discard)
 
     async def _asked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
-            try:
-                async with asyncio.timeout(REQUEST_LIMIT_S):
-                    request = json.loads(await reader.readline())
-                async for answer in self._answers(request):
-                    writer.write(json.dumps(answer).encode() + b"\n")
-                    await writer.drain()
-            except HotspareError as refused:
-                untold = isinstance(refused, NotReachableError | TimedOutError)
-                writer.write(_refusal(refused.message, refused.hint, cannot_tell=untold))
-            except (ValueError, KeyError, TypeError, AttributeError) as wrong:
-                writer.write(_refusal(f"not a request: {wrong!r}", "see docs/reference/rescheduler.md"))
-            except TimeoutError:
-                writer.write(_refusal(f"no request within {REQUEST_LIMIT_S:.0f} s", ""))
-            await writer.drain()
+        try:
+            with suppress(ConnectionError):  # whoever asked is gone
+                await self._answer(reader, writer)
+                await writer.drain()
+        finally:
             writer.close()
-            await writer.wait_closed()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(REQUEST_LIMIT_S):
+                request = json.loads(await reader.readline())
+            async for answer in self._answers(request):
+                writer.write(json.dumps(answer).encode() + b"\n")
+                await writer.drain()
+        except HotspareError as refused:
+            untold = isinstance(refused, NotReachableError | TimedOutError)
+            writer.write(_refusal(refused.message, refused.hint, cannot_tell=untold))
+        except (ValueError, KeyError, TypeError, AttributeError) as wrong:
+            writer.write(_refusal(f"not a request: {wrong!r}", "see docs/reference/rescheduler.md"))
+        except TimeoutError:
+            writer.write(_refusal(f"no request within {REQUEST_LIMIT_S:.0f} s", ""))
 
     async def _answers(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
         only_plan = bool(request.get("plan"))

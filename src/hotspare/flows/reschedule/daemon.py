@@ -5,6 +5,7 @@ routers already, and looked over again when that is done.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -67,13 +68,15 @@ class Rescheduler:
             now=now,
             wall=wall,
         )
-        self._mover = Mover(scheduling, journal, world, ended=self._move_ended)
+        self._mover = Mover(scheduling, journal, world, bound=self._move_bound, ended=self._move_ended)
         self._leases = Leases(settings, scheduling, self._mover.calls, self._watch, tell=tell)
         self._wake = asyncio.Event()
         self._look_at_s = 0.0
         self._orphans_s: dict[str, float] = {}
         self._unplaced: dict[str, str] = {}
         self._halted: dict[str, str] = {}
+        self._drains: Mapping[str, str] = {}
+        """As they were when the cluster last changed."""
         self._stopping = False
         self._doing, self._trouble = "beginning", ""
         self.changed = asyncio.Condition()
@@ -234,7 +237,13 @@ class Rescheduler:
         busy = self._mover.busy
         jobs = [job_of(move) for move in moves if move.router not in busy and not self._ledger.waits(move.router)]
         self._ledger.added(jobs)
+        self._tell_planned(jobs)
         self._mover.add(jobs)
+
+    def _tell_planned(self, jobs: Iterable[Job]) -> None:
+        counts = Counter((job.move.source, job.reason) for job in jobs)
+        for (source, reason), count in counts.items():
+            self._tell("moves.planned", {"source": self.known.host(source), "routers": count, "reason": reason})
 
     def _withdraw_hopeless(self) -> None:
         """Moves that were not begun and are not right any more are forgotten; the plan makes others."""
@@ -255,9 +264,19 @@ class Rescheduler:
         """Somebody's standing, or our own leave, is another one."""
         standings = {host: str(standing) for host, standing in self._watch.standings.items()}
         self._tell("cluster.changed", {"standings": standings, "hindered": self._watch.hindered()})
+        drains = self._watch.drains
+        for node, order in drains.items():
+            if self._drains.get(node) != order:
+                self._ledger.forget(drain_of(node))
+        self._drains = drains
         self._ledger.forgive()
         self._wake.set()
         self._leases.wake()
+
+    def _move_bound(self, job: Job, agent: str) -> None:
+        move = job.move
+        hosts = {"source": self.known.host(move.source), "target": self.known.host(agent)}
+        self._tell("router.bound", {"router": move.router, **hosts})
 
     def _move_ended(self, outcome: Outcome) -> None:
         self._ledger.ended(outcome)
@@ -410,7 +429,7 @@ class Rescheduler:
             yield replace(burden, order=drains.get(burden.node, ""), halted=self._is_halted(burden.node))
 
     def _what_troubles(self, unplaced: list[tuple[str, str]]) -> str:
-        if trouble := self._watch.hindered() or self._trouble:
+        if trouble := self._watch.troubled() or self._trouble:
             return trouble
         if unplaced:
             name, why = unplaced[0]

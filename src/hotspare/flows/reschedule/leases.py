@@ -53,6 +53,8 @@ class Leases:
             leasing = await self._calls.ask("leasing", First.UNBIND, self._scheduling.leasing)
         except (NotReachableError, TimedOutError, RefusedError):
             return False  # told by those who look at the routers, who wait for the same API
+        if not any(agent.host in self._watch.standings for agent in leasing.agents.values()):
+            return True  # DHCP is somebody else's here
         plan = served_again(leasing, self._watch.standings, self._settings.dhcp_agents_per_network)
         self._say_unserved(leasing, plan)
         # In the plan's order a network at a time, networks side by side: an agent goes when its successor is there.

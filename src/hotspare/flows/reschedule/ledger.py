@@ -69,6 +69,12 @@ class Ledger:
             else:
                 count.total -= 1
 
+    def forget(self, reason: str) -> None:
+        """What is over of these moves is told no more: others of that name are to come."""
+        count = self._counts.get(reason)
+        if count and count.over:
+            del self._counts[reason]
+
     def ended(self, outcome: Outcome) -> None:
         """A move has ended."""
         job, router = outcome.job, outcome.job.move.router

@@ -90,7 +90,7 @@ class _OverError(Exception):
 
 
 class Carrier:
-    """Carries out one move. `bound` is called when the router is confirmed at an agent, before its ports are."""
+    """Carries out one move. `bound` is told the agent at which the router is confirmed, before its ports are."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Carrier:
         calls: Calls,
         ports: PortWatch,
         world: World,
-        bound: Callable[[], None],
+        bound: Callable[[str], None],
     ) -> None:
         self.job, self.move = job, job.move
         self._scheduling, self._journal, self._calls, self._ports = scheduling, journal, calls, ports
@@ -239,7 +239,7 @@ class Carrier:
         """The router is confirmed at an agent; its ports are waited for."""
         note = "" if agent == self.move.target else "another agent took it in between, and may keep it"
         await self._note(Stage.BOUND, note)
-        self._bound()
+        self._bound(agent)
         if not self.job.has_ports:
             return await self._ended(Stage.FORWARDING, note)
         host = self._world.host(agent)

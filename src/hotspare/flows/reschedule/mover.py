@@ -23,12 +23,22 @@ Lane = tuple[str, bool]
 
 
 class Mover:
-    """Carries out moves until it is told to stop. `ended` is called for each, in the order in which they end."""
+    """Carries out moves until it is told to stop.
+
+    `bound` is called for each when its router is confirmed at an agent, `ended` in the order in which they end.
+    """
 
     def __init__(
-        self, scheduling: Scheduling, journal: Journal, world: World, *, ended: Callable[[Outcome], None]
+        self,
+        scheduling: Scheduling,
+        journal: Journal,
+        world: World,
+        *,
+        bound: Callable[[Job, str], None],
+        ended: Callable[[Outcome], None],
     ) -> None:
-        self._scheduling, self._journal, self._world, self._ended = scheduling, journal, world, ended
+        self._scheduling, self._journal, self._world = scheduling, journal, world
+        self._bound, self._ended = bound, ended
         self.calls = Calls(CallPace(most=CALLS_MOST), now=world.now)
         self._ports = PortWatch(scheduling, self.calls, now=world.now)
         self._pending: dict[Lane, deque[Job]] = {}
@@ -105,8 +115,9 @@ class Mover:
     def _begin(self, group: asyncio.TaskGroup, lane: Lane, job: Job) -> None:
         bound_s: list[float] = []
 
-        def bound() -> None:
+        def bound(agent: str) -> None:
             bound_s.append(self._world.now())
+            self._bound(job, agent)
             self._pace(lane).bound()
             self._dispatch()
 

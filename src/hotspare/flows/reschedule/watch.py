@@ -15,6 +15,9 @@ FRESH_S = 5.0
 """What the cluster said longer ago is no leave to change anything: a node that hangs for longer may be fenced."""
 
 
+LASTING_S = 15.0
+
+
 class Watch:
     """The cluster as this node sees it. `changed` is called when anybody's standing or leave has changed."""
 
@@ -26,6 +29,7 @@ class Watch:
         self._trouble = "the cluster was not asked yet"
         self._forbidden = ""
         self._standings: Mapping[str, Standing] = {}
+        self._hindered_since_s = now()
         self._lost_s: dict[str, float] = {}
         self._drains: Mapping[str, str] = {}
 
@@ -54,11 +58,17 @@ class Watch:
         """Why nothing may be changed; empty: nothing hinders."""
         return self._forbidden if self._is_fresh() else self._trouble
 
+    def troubled(self) -> str:
+        """As `hindered`, where it has lasted: while a cluster starts or changes there is always something."""
+        return self.hindered() if self._now() - self._hindered_since_s > LASTING_S else ""
+
     async def run(self) -> None:
         """Look for as long as this is not cancelled."""
         while True:
             before = (self.hindered(), self.standings, self._drains)
             await self._look()
+            if not self.hindered():
+                self._hindered_since_s = self._now()
             if (self.hindered(), self.standings, self._drains) != before:
                 self._changed()
             await asyncio.sleep(POLL_S)

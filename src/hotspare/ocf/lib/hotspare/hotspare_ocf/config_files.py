@@ -4,9 +4,7 @@
 SHA-256 as last seen, the path. A file that was only touched, or written again with the same content, has not changed.
 """
 
-from __future__ import annotations
-
-import os
+import posix
 
 from hotspare_ocf.identity import RUN_DIR
 
@@ -22,7 +20,7 @@ def record_of(instance: str) -> str:
     return f"{RUN_DIR}/{instance}.files"
 
 
-def remember(record: str, paths: Iterable[str]) -> None:
+def remember(record: str, paths: "Iterable[str]") -> None:
     """The files as they are now are what the agent runs with."""
     rows = []
     for path in paths:
@@ -53,17 +51,22 @@ def noticed(record: str) -> list[str]:
     return changed
 
 
+def are_as_seen(record: str) -> bool:
+    """Whether no file has moved since it was last looked at."""
+    return all(_seen(row[5]) == row[:3] for row in _read(record))
+
+
 def forget(record: str) -> None:
     """Nothing is known of the resource's files."""
     try:
-        os.unlink(record)
+        posix.unlink(record)
     except FileNotFoundError:
         pass
 
 
 def _seen(path: str) -> list[str]:
     try:
-        status = os.stat(path)
+        status = posix.stat(path)
     except OSError:
         return [_ABSENT, _ABSENT, _ABSENT]
     return [str(status.st_size), str(status.st_mtime_ns), str(status.st_ino)]
@@ -90,9 +93,11 @@ def _read(record: str) -> list[list[str]]:
 
 
 def _write(record: str, rows: list[list[str]]) -> None:
+    import os
+
     os.makedirs(os.path.dirname(record), mode=0o755, exist_ok=True)
     draft = record + ".new"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = posix.open(draft, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o600)
     with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.writelines(" ".join(row) + "\n" for row in rows)
-    os.rename(draft, record)
+    posix.rename(draft, record)

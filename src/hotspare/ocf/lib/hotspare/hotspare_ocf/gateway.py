@@ -6,7 +6,7 @@ after the promotion, build its routers. Demoting and stopping end in proven sile
 
 from __future__ import annotations
 
-import os
+import posix
 
 from hotspare_ocf import codes, markers
 from hotspare_ocf.codes import OcfError
@@ -148,6 +148,8 @@ def reload(call: Call) -> int:
 
 def validate(_call: Call) -> int:
     """SUCCESS where the parameters are right and Open vSwitch is installed."""
+    import os
+
     if not os.path.exists("/usr/bin/ovs-vsctl"):
         raise OcfError(codes.ERR_INSTALLED, "Open vSwitch is not installed on this node (package openvswitch-switch)")
     return codes.SUCCESS
@@ -207,7 +209,7 @@ def _others_promoted(call: Call) -> list[str]:
 
 def _has_router_namespace() -> bool:
     try:
-        names = os.listdir(_NETNS_DIR)
+        names = posix.listdir(_NETNS_DIR)
     except FileNotFoundError:
         return False
     return any(name.startswith(("qrouter-", "snat-", "fip-")) for name in names)

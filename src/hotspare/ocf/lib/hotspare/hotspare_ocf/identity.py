@@ -4,9 +4,7 @@ The pid file holds three lines: the pid (so that `head -1` gives what every tool
 since boot, and the boot's id. Whatever else stands in the file says nothing about any process.
 """
 
-from __future__ import annotations
-
-import os
+import posix
 
 RUN_DIR = "/run/hotspare"
 """Identities (drop-in configuration), pid files and gateways' markers. On tmpfs: a reboot forgets them, as it must."""
@@ -76,6 +74,8 @@ def read_pid_file(path: str) -> Process | None:
 
 def is_free_for_pid(path: str) -> bool:
     """Whether a pid file may be written there: nothing is there, or a pid, or, below /run, rubbish."""
+    import os
+
     if os.path.isdir(path):
         return False
     if not os.path.exists(path) or path.startswith(("/run/", "/var/run/")):
@@ -86,6 +86,11 @@ def is_free_for_pid(path: str) -> bool:
 def pid_file_text(process: Process) -> bytes:
     """What the pid file of this process holds."""
     return b"%d\n%d\n%b\n" % (process.pid, process.start_ticks, _boot_id())
+
+
+def pid_file(instance: str) -> str:
+    """Path of the pid file where no parameter gives another."""
+    return f"{RUN_DIR}/{instance}.pid"
 
 
 def drop_in(instance: str) -> str:
@@ -161,7 +166,7 @@ def command_line(pid: int) -> bytes:
 
 def pids() -> list[int]:
     """All processes there are, kernel threads too."""
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return [int(name) for name in posix.listdir("/proc") if name.isdigit()]
 
 
 def _boot_id() -> bytes:
@@ -171,13 +176,13 @@ def _boot_id() -> bytes:
 def _read(path: str) -> bytes:
     """The file's content; empty where the file, or the process behind it, is not there (any more)."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
     except OSError:
         return b""
     try:
         # cmdline may be longer than a page; pid files and stat never are.
-        return os.read(descriptor, _FILE_BYTES_MAX if not path.endswith("/cmdline") else 1 << 20)
+        return posix.read(descriptor, _FILE_BYTES_MAX if not path.endswith("/cmdline") else 1 << 20)
     except OSError:
         return b""
     finally:
-        os.close(descriptor)
+        posix.close(descriptor)

@@ -6,7 +6,7 @@ without a file was not started since boot.
 
 from __future__ import annotations
 
-import os
+import posix
 
 from hotspare_ocf.identity import RUN_DIR
 
@@ -18,7 +18,7 @@ _SUFFIX = ".gateway"
 def role(gateway: str) -> str:
     """`promoted`, `unpromoted`, or empty where the gateway was not started here."""
     try:
-        with open(_path(gateway), encoding="ascii") as file:
+        with open(_path(gateway), encoding="utf-8", errors="replace") as file:
             return file.read(32).strip()
     except FileNotFoundError:
         return ""
@@ -26,17 +26,19 @@ def role(gateway: str) -> str:
 
 def write(gateway: str, word: str) -> None:
     """The gateway's role is on record; a reader sees the old word or the new one, never half of it."""
+    import os
+
     os.makedirs(RUN_DIR, mode=0o755, exist_ok=True)
     draft = _path(gateway) + ".new"
     with open(draft, "w", encoding="ascii") as file:
         file.write(word + "\n")
-    os.rename(draft, _path(gateway))
+    posix.rename(draft, _path(gateway))
 
 
 def forget(gateway: str) -> None:
     """The gateway is not started here."""
     try:
-        os.unlink(_path(gateway))
+        posix.unlink(_path(gateway))
     except FileNotFoundError:
         pass
 
@@ -44,7 +46,7 @@ def forget(gateway: str) -> None:
 def promoted() -> list[str]:
     """The gateways that may forward on this node."""
     try:
-        names = os.listdir(RUN_DIR)
+        names = posix.listdir(RUN_DIR)
     except FileNotFoundError:
         return []
     gateways = sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX))

@@ -56,7 +56,7 @@ def parameters(*, binary: str, plugin_config: str, log_file: str) -> tuple[Param
                   long="Name or absolute path of the agent's program."),
         Parameter("user", "words", default="neutron", short="user of the agent",
                   long="The user that the agent runs as."),
-        Parameter("pid", "path", default=identity.RUN_DIR + "/${OCF_RESOURCE_INSTANCE}.pid", unique=True,
+        Parameter("pid", "path", default=identity.pid_file("${OCF_RESOURCE_INSTANCE}"), unique=True,
                   short="pid file",
                   long="File with the agent's pid, start time and boot. Default: /run/hotspare/RESOURCE.pid."),
         Parameter("log_file", "path", default=log_file, short="log file",
@@ -352,11 +352,12 @@ def _wait_until_ready(call: Call, process: Process, ready: Ready) -> int:
     missing = "its first breath"
     while time.monotonic() < until:
         if not identity.living(process):
-            words = _last_words(call["log_file"])
+            from hotspare_ocf import daemon
+
             raise OcfError(
                 codes.ERR_GENERIC,
                 f"{call['binary']} ended {time.monotonic() - begun:.1f} s after its start; "
-                f"{call['log_file']} ends: {words}",
+                f"{call['log_file']} ends: {daemon.last_words(call['log_file'])}",
             )
         if (now_missing := ready(call, process)) != missing:
             missing = now_missing
@@ -431,14 +432,3 @@ def _config_files(more: list[str]) -> list[str]:
 
     named = [value for option, value in pairwise(more) if option == "--config-file"]
     return named + [word.partition("=")[2] for word in more if word.startswith("--config-file=")]
-
-
-def _last_words(path: str) -> str:
-    """The last line of the agent's log that is not empty."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - 4096))
-            lines = [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
-    except OSError:
-        return "(cannot be read)"
-    return lines[-1].strip()[:300] if lines else "(empty)"
