@@ -51,7 +51,8 @@ async def cluster(file: SpecFile) -> AsyncGenerator[tuple[Job, RemoteNodes, Call
     job = Job(file.spec, passwords, digest(cloud) if cloud else "", carried.digest, corosync_conf.write)
     async with hosts(file) as remote:
         site = Machines(remote, tuple(file.spec.nodes), {})
-        yield job, RemoteNodes(remote, file.passwords, carried, cloud=cloud), partial(ReschedulerDesk, site)
+        dispatcher = partial(ReschedulerDesk, remote, site.status)
+        yield job, RemoteNodes(remote, file.passwords, carried, cloud=cloud), dispatcher
 
 
 def _cloud(file: SpecFile) -> Secret | None:
