@@ -71,8 +71,8 @@ class Nodes(Protocol):
         ...
 
     async def carry_out(self, step: Step) -> None:
-        """The step has been carried out. AwaitMembers and AwaitStopped are none of these: whoever waits asks for the
-        status.
+        """The step has been carried out. AwaitMembers, AwaitStopped and AwaitMoved are none of these: whoever waits
+        asks.
         """
         ...
 

@@ -1,14 +1,17 @@
 """A world of nodes as values, and what steps do to it: enough to plan, carry out, cut and plan again."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from hotspare.codec import corosync_conf, spec_yaml
 from hotspare.model.cib import Element
+from hotspare.model.cluster import ClusterStatus
 from hotspare.model.observed import FileFact, NodeFacts, UnitFact
 from hotspare.model.spec import Spec
 from hotspare.model.step import (
     AwaitMembers,
+    AwaitMoved,
     AwaitStopped,
     ChangeCib,
     CloudEntry,
@@ -21,6 +24,7 @@ from hotspare.model.step import (
     ReloadCorosync,
     RemoveFile,
     Stage,
+    StartResource,
     StartUnit,
     Step,
     StopResource,
@@ -29,6 +33,7 @@ from hotspare.model.step import (
 )
 from hotspare.plan import bootstrap, reconcile
 from hotspare.plan.layout import AUTHKEY, COROSYNC_CONF, UNITS, query
+from hotspare.plan.primitives import nvpairs
 
 EMPTY_CIB = Element("cib", (), (Element("configuration", (), tuple(
     Element(tag) for tag in ("crm_config", "nodes", "resources", "constraints")
@@ -72,8 +77,8 @@ class World:
     running_conf: dict[str, str] = field(default_factory=dict)
     """The text that each running Corosync has read."""
     cib: Element = EMPTY_CIB
-    stopped: set[str] = field(default_factory=set)
-    """Resources that the cluster was told to stop."""
+    says: Callable[[], ClusterStatus] | None = None
+    """What the cluster says of itself, where a plan asks for that."""
 
     def facts(self) -> dict[str, NodeFacts]:
         return {name: self._node(name) for name in self.spec.nodes}
@@ -108,7 +113,7 @@ class World:
                 cmap[f"runtime.members.{node.get('nodeid')}.status"] = "joined"
         return cmap
 
-    def carry_out(self, step: Step) -> None:  # noqa: C901 (a table, one case a step)
+    def carry_out(self, step: Step) -> None:  # noqa: C901, PLR0912 (a table, one case a step)
         match step:
             case WriteFile(node, path, mode, content):
                 self.files.setdefault(node, {})[path] = self._file(mode, content)
@@ -129,16 +134,22 @@ class World:
                 confs = {self.running_conf[node] for node in members}
                 assert len(keys) == len(confs) == 1, "the nodes could not be one cluster"
             case StopResource(_, resource):
-                self.stopped.add(resource)
+                self.cib = _told(self.cib, resource, {"target-role": "Stopped"})
+            case StartResource(_, resource):
+                self.cib = _told(self.cib, resource, {})
             case AwaitStopped(resources=resources):
-                below = {part.id for top in self.cib.walk() if top.id in self.stopped for part in top.walk()}
+                below = {part.id for top in self.stopped() for part in top.walk()}
                 assert below.issuperset(resources), "nobody told these to stop"
             case ChangeCib(wanted=wanted):
                 out = {old.id for old in reconcile.taken_out(self.cib, wanted)}
-                assert out <= self.stopped, "taken out while it may run"
+                assert out <= {top.id for top in self.stopped()}, "taken out while it may run"
                 self.cib = reconcile.reconciled(self.cib, wanted)
-            case ForgetNode():
+            case AwaitMoved() | ForgetNode():
                 pass
+
+    def stopped(self) -> tuple[Element, ...]:
+        """Resources that the cluster was told to stop."""
+        return tuple(part for part in self.cib.walk() if reconcile.is_stopped(part))
 
     def _start(self, node: str, unit: str) -> None:
         assert {AUTHKEY, COROSYNC_CONF} <= self.files[node].keys(), "started before its files were there"
@@ -169,6 +180,7 @@ class World:
             cloud=CLOUD,
             agents=AGENTS,
             written=corosync_conf.write,
+            status=self.says() if self.says else None,
         )
 
     def carry_out_all(self) -> tuple[Step, ...]:
@@ -176,6 +188,15 @@ class World:
         for step in steps:
             self.carry_out(step)
         return steps
+
+
+def _told(top: Element, resource: str, pairs: dict[str, str]) -> Element:
+    """With these words of an operator on the resource, and no others."""
+    if top.id != resource:
+        return Element(top.tag, top.attributes, tuple(_told(child, resource, pairs) for child in top.children))
+    own = nvpairs("meta_attributes", f"{resource}-meta_attributes", pairs)
+    rest = tuple(child for child in top.children if child.id != own.id)
+    return Element(top.tag, top.attributes, (*rest, own) if pairs else rest)
 
 
 def passwords(spec: Spec) -> dict[str, str]:

@@ -14,6 +14,7 @@ from hotspare.model.cluster import ClusterStatus, FailedAction
 from hotspare.model.errors import HotspareError, NotReachableError, RefusedError, TimedOutError, WorldError
 from hotspare.model.observed import NodeFacts, Query
 from hotspare.model.step import AwaitStopped, Stage, StartUnit, Step
+from hotspare.ports import Dispatcher
 
 SPEC = spec_of(edge(gateway=("{gw: {nodes", "{neutron-gateway: {nodes")))
 WORKING = crm_mon_xml.read((Path(__file__).parent / "crm_mon" / "working.xml").read_text())
@@ -54,10 +55,14 @@ def clock() -> Callable[[], float]:
     return lambda: float(next(times))
 
 
+def nobody(gateway: str) -> Dispatcher:
+    raise AssertionError(f"nobody has to ask the rescheduler of {gateway}")
+
+
 def apply(nodes: WorldNodes) -> tuple[Step, ...]:
     async def run() -> tuple[Step, ...]:
         stages = await flow.plan(JOB, nodes)
-        await flow.apply(JOB, nodes, stages, flow.Watcher(), now=clock())
+        await flow.apply(JOB, nodes, stages, flow.Watcher(), dispatcher=nobody, now=clock())
         return tuple(step for stage in stages for step in stage.steps)
 
     return asyncio.run(run())
@@ -133,7 +138,8 @@ def stopping(status: Callable[[], ClusterStatus]) -> list[str]:
         def waiting(self, missing: tuple[str, ...]) -> None:
             waited.append(missing[0])
 
-    asyncio.run(flow.apply(JOB, WorldNodes(says=status), stages, Watcher(), now=clock(), poll_s=0))
+    nodes = WorldNodes(says=status)
+    asyncio.run(flow.apply(JOB, nodes, stages, Watcher(), dispatcher=nobody, now=clock(), poll_s=0))
     return waited
 
 

@@ -65,7 +65,7 @@ def file(desk: Path, text: str) -> Path:
 
 
 async def cloud_of(path: Path) -> str:
-    async with wiring.cluster(wiring.read(path)) as (job, _nodes):
+    async with wiring.cluster(wiring.read(path)) as (job, _nodes, _dispatcher):
         return job.cloud
 
 

@@ -12,14 +12,7 @@ from test_status_view import cluster, node, resource
 from hotspare.model.cib import Element
 from hotspare.model.cluster import ClusterStatus, Role
 from hotspare.model.observed import PythonFact
-from hotspare.model.step import (
-    AwaitStopped,
-    ChangeCib,
-    CloudEntry,
-    RemoveFile,
-    StopResource,
-    WriteFile,
-)
+from hotspare.model.step import CloudEntry, RemoveFile, WriteFile
 from hotspare.plan import configuration, preflight, settled
 from hotspare.plan.layout import CLOUDS, query
 
@@ -109,14 +102,6 @@ def test_a_clouds_entry_that_changed_is_written_again_and_nothing_else(changed: 
     (step,) = world.carry_out_all()
     assert isinstance(step, WriteFile)
     assert (step.node, step.path) == ("net2", CLOUDS)
-
-
-def test_a_change_of_strategy_stops_the_old_one_before_the_new_one_starts() -> None:
-    world = made(edge(gateway=("{gw: {nodes", "{edge: {nodes")))
-    for text in (pool(), edge(gateway=("{gw: {nodes", "{edge: {nodes"))):
-        kinds = [type(step) for step in after_edit(world, text) if not isinstance(step, WriteFile | RemoveFile)]
-        assert kinds[-2:] == [AwaitStopped, ChangeCib]
-        assert set(kinds[:-2]) == {StopResource}
 
 
 def test_only_nodes_of_a_pool_are_asked_for_an_interpreter() -> None:

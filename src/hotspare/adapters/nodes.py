@@ -15,6 +15,7 @@ from hotspare.model.observed import NodeFacts, Query
 from hotspare.model.secret import Secret
 from hotspare.model.step import (
     AwaitMembers,
+    AwaitMoved,
     AwaitStopped,
     ChangeCib,
     CloudEntry,
@@ -27,6 +28,7 @@ from hotspare.model.step import (
     Password,
     ReloadCorosync,
     RemoveFile,
+    StartResource,
     StartUnit,
     Step,
     StopResource,
@@ -46,6 +48,8 @@ CHANGE_LIMIT_S = 90.0
 CHANGED_MEANWHILE = 3
 EDITS_MAX = 5
 """How often somebody else may change the configuration between our reading and loading it."""
+
+TARGET_ROLE = "target-role"
 
 PYTHON = ("/usr/bin/python3", "-IS", "-c")
 
@@ -98,15 +102,19 @@ class RemoteNodes:
             case ForgetNode(node, gone):
                 await self._run(node, ("crm_node", "--force", "--remove", gone), ASK_LIMIT_S)
             case StopResource(node, resource):
-                argv = ("crm_resource", "--resource", resource, "--meta", "--set-parameter", "target-role")
-                await self._run(node, (*argv, "--parameter-value", "Stopped"), ASK_LIMIT_S)
+                await self._target_role(node, resource, "--set-parameter", TARGET_ROLE, "--parameter-value", "Stopped")
+            case StartResource(node, resource):
+                await self._target_role(node, resource, "--delete-parameter", TARGET_ROLE)
             case ChangeCib():
                 await self._change_cib(step)
-            case AwaitMembers() | AwaitStopped():
+            case AwaitMembers() | AwaitStopped() | AwaitMoved():
                 raise InvariantError("waiting is the flow's part")
 
     async def _run(self, node: str, argv: tuple[str, ...], limit_s: float) -> None:
         await self._remote.run(node, argv, timeout_s=limit_s)
+
+    async def _target_role(self, node: str, resource: str, *change: str) -> None:
+        await self._run(node, ("crm_resource", "--resource", resource, "--meta", *change), ASK_LIMIT_S)
 
     async def _bytes(self, content: Content) -> bytes:
         match content:

@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from hotspare.model.cluster import ClusterStatus
+from hotspare.flows.awaiting import Awaiting, cluster_status
 from hotspare.model.corosync import Section
 from hotspare.model.errors import (
     HotspareError,
-    InvariantError,
     NotReachableError,
     Problem,
     RefusedError,
@@ -17,10 +16,10 @@ from hotspare.model.errors import (
 )
 from hotspare.model.observed import NodeFacts
 from hotspare.model.spec import Spec
-from hotspare.model.step import AwaitMembers, AwaitStopped, Stage, Step
+from hotspare.model.step import AwaitMembers, AwaitMoved, AwaitStopped, Stage, Step
 from hotspare.plan import bootstrap, preflight, settled
 from hotspare.plan.layout import query
-from hotspare.ports import Nodes
+from hotspare.ports import Dispatcher, Nodes
 
 POLL_S = 1.0
 VERIFY_LIMIT_S = 240.0
@@ -86,7 +85,13 @@ async def plan(job: Job, nodes: Nodes) -> tuple[Stage, ...]:
     """
     facts = await observe(job.spec, nodes)
     return bootstrap.plan(
-        job.spec, facts, passwords=job.passwords, cloud=job.cloud, agents=job.agents, written=job.written
+        job.spec,
+        facts,
+        passwords=job.passwords,
+        cloud=job.cloud,
+        agents=job.agents,
+        written=job.written,
+        status=await cluster_status(job.spec, nodes) if bootstrap.changes_strategy(job.spec, facts) else None,
     )
 
 
@@ -119,21 +124,23 @@ async def apply(
     stages: tuple[Stage, ...],
     watcher: Watcher,
     *,
+    dispatcher: Callable[[str], Dispatcher],
     now: Callable[[], float],
     poll_s: float = POLL_S,
 ) -> None:
-    """The stages have been carried out; within one, nodes go in parallel.
+    """The stages have been carried out; within one, nodes go in parallel. `dispatcher` is that of a gateway's name.
 
     Raises:
         HotspareError: a step failed. What was done stays, and applying again goes on from there.
     """
+    awaiting = Awaiting(job.spec, nodes, dispatcher, watcher.waiting, now=now, poll_s=poll_s)
     for stage in stages:
         watcher.stage(stage)
         by_node: dict[str, list[Step]] = {}
         for step in stage.steps:
             by_node.setdefault(step.node, []).append(step)
         outcomes = await asyncio.gather(
-            *(_in_order(job, nodes, steps, watcher, now, poll_s) for steps in by_node.values()), return_exceptions=True
+            *(_in_order(nodes, steps, awaiting, watcher, now) for steps in by_node.values()), return_exceptions=True
         )
         failures = [outcome for outcome in outcomes if outcome is not None]
         for failure in failures:
@@ -152,63 +159,20 @@ def _raise(failures: tuple[HotspareError, ...]) -> None:
 
 
 async def _in_order(
-    job: Job, nodes: Nodes, steps: list[Step], watcher: Watcher, now: Callable[[], float], poll_s: float
+    nodes: Nodes, steps: list[Step], awaiting: Awaiting, watcher: Watcher, now: Callable[[], float]
 ) -> None:
     for step in steps:
         begun_s = now()
-        if isinstance(step, AwaitMembers):
-            await _await_members(job, nodes, step, watcher, now, poll_s)
-        elif isinstance(step, AwaitStopped):
-            await _await_stopped(job, nodes, step, watcher, now, poll_s)
-        else:
-            await nodes.carry_out(step)
+        match step:
+            case AwaitMembers():
+                await awaiting.members(step)
+            case AwaitStopped():
+                await awaiting.stopped(step)
+            case AwaitMoved():
+                await awaiting.moved(step)
+            case _:
+                await nodes.carry_out(step)
         watcher.carried(Carried(step, now() - begun_s))
-
-
-async def _await_members(
-    job: Job, nodes: Nodes, step: AwaitMembers, watcher: Watcher, now: Callable[[], float], poll_s: float
-) -> None:
-    until_s = now() + step.limit_s
-    missing: tuple[str, ...] = ()
-    while now() < until_s:
-        try:
-            missing = settled.members_missing(step.members, await _status(job.spec, nodes))
-        except (NotReachableError, TimedOutError, RefusedError) as error:
-            missing = (error.message,)
-        if not missing:
-            return
-        watcher.waiting(missing)
-        await asyncio.sleep(poll_s)
-    raise TimedOutError(
-        f"the nodes are not one cluster after {step.limit_s:.0f} s: {'; '.join(missing)}",
-        hint="is UDP 5405 open between the nodes on every ring? see `journalctl -u corosync -u pacemaker` there",
-    )
-
-
-async def _await_stopped(
-    job: Job, nodes: Nodes, step: AwaitStopped, watcher: Watcher, now: Callable[[], float], poll_s: float
-) -> None:
-    until_s = now() + step.limit_s
-    while True:
-        status = await _status(job.spec, nodes)
-        if stuck := settled.stuck(step.resources, status):
-            raise RefusedError(
-                "; ".join(stuck),
-                code=1,
-                hint="nothing was taken out: Pacemaker would fence for such a stop. End by hand what still runs, then "
-                f"`crm_resource --cleanup --resource {step.resources[0]}`, then apply again",
-            )
-        running = tuple(name for name in step.resources if status.running_on(name))
-        if not running and status.settled:
-            return
-        if now() >= until_s:
-            raise TimedOutError(
-                f"still running after {step.limit_s:.0f} s: {', '.join(running) or 'something is under way'}",
-                hint="nothing was taken out; see `crm_mon -1rf`, then apply again",
-            )
-        missing = tuple(f"{name}: has to stop before it is taken out" for name in running)
-        watcher.waiting(missing or ("the cluster has something under way",))
-        await asyncio.sleep(poll_s)
 
 
 async def verify(
@@ -228,7 +192,7 @@ async def verify(
     calm_s = CALM_S if changed else 0.0
     while True:
         try:
-            status = await _status(job.spec, nodes)
+            status = await cluster_status(job.spec, nodes)
         except (NotReachableError, TimedOutError, RefusedError) as error:
             missing, still_since_s = (), now()
             verdict = Verified((), error.message)
@@ -243,18 +207,3 @@ async def verify(
         if not well:
             watcher.waiting(missing or (verdict.untold,))
         await asyncio.sleep(poll_s)
-
-
-async def _status(spec: Spec, nodes: Nodes) -> ClusterStatus:
-    """The cluster as the first node tells it that can.
-
-    Raises:
-        NotReachableError, TimedOutError, RefusedError: none can; the last one's reason.
-    """
-    failure: HotspareError = InvariantError("a spec without nodes")
-    for name in spec.nodes:
-        try:
-            return await nodes.cluster(name)
-        except (NotReachableError, TimedOutError, RefusedError) as error:
-            failure = error
-    raise failure

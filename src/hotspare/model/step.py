@@ -121,6 +121,29 @@ class StopResource:
 
 
 @dataclass(frozen=True, slots=True)
+class StartResource:
+    """Nothing that we told the cluster keeps the resource from running."""
+
+    node: str
+    resource: str
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitMoved:
+    """While the gateway's strategy changes: no router is bound to the agents that go, as its rescheduler tells.
+
+    `deaf`: and Neutron counts on those agents no more, so that it gives them no new router either.
+    """
+
+    node: str
+    gateway: str
+    homeward: bool
+    deaf: bool
+    still_s: float
+    """The longest time without any progress."""
+
+
+@dataclass(frozen=True, slots=True)
 class AwaitStopped:
     """None of these resources runs anywhere."""
 
@@ -151,7 +174,9 @@ Step = (
     | AwaitMembers
     | ForgetNode
     | StopResource
+    | StartResource
     | AwaitStopped
+    | AwaitMoved
     | ChangeCib
 )
 
@@ -162,3 +187,5 @@ class Stage:
 
     title: str
     steps: tuple[Step, ...]
+    words: tuple[str, ...] = ()
+    """What it means for routers, where it means something."""

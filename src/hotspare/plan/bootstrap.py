@@ -7,19 +7,17 @@ A plan without stages means that all is as the file wants it.
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 
-from hotspare.model.cib import OURS, Element
+from hotspare.model.cib import OURS
+from hotspare.model.cluster import ClusterStatus
 from hotspare.model.corosync import Member, Section
 from hotspare.model.errors import InvariantError, Problem, WorldError
 from hotspare.model.observed import FileFact, NodeFacts
 from hotspare.model.spec import Spec
 from hotspare.model.step import (
     AwaitMembers,
-    AwaitStopped,
-    ChangeCib,
     CloudEntry,
     Content,
     EnableUnit,
-    ForgetNode,
     FreshKey,
     InstallAgents,
     KeyOf,
@@ -29,11 +27,10 @@ from hotspare.model.step import (
     Stage,
     StartUnit,
     Step,
-    StopResource,
     Text,
     WriteFile,
 )
-from hotspare.plan import configuration, membership, reconcile
+from hotspare.plan import configuring, membership, passage
 from hotspare.plan.layout import (
     AUTHKEY,
     CLOUDS,
@@ -49,9 +46,6 @@ from hotspare.plan.layout import (
 MEMBERS_LIMIT_S = 120.0
 """Pacemaker waits 20 s (dc-deadtime) for others when a whole cluster starts; slow machines take a few times that."""
 
-STOP_LIMIT_S = 300.0
-"""A gateway's three agents have 60 s each and its data plane 90 s; what is stuck is known to be so long before."""
-
 
 def plan(
     spec: Spec,
@@ -61,9 +55,11 @@ def plan(
     cloud: str,
     agents: str,
     written: Callable[[Section], str],
+    status: ClusterStatus | None = None,
 ) -> tuple[Stage, ...]:
     """The stages, in order.
 
+    `status` is asked for where a strategy changes (see `changes_strategy`).
     `passwords` are SHA-256 digests by node, `cloud` is that of the cloud's entry (empty where no node needs it),
     `agents` is the digest of our resource agents, `written` gives the text of a corosync.conf.
 
@@ -81,14 +77,20 @@ def plan(
         Stage("files", tuple(_files(spec, facts, written(conf), passwords=passwords, cloud=cloud, agents=agents))),
         Stage("reload", tuple(_reload(conf, facts))),
         *(Stage(f"start {unit.removesuffix('.service')}", tuple(_units(unit, facts))) for unit in UNITS),
-        Stage("configuration", tuple(_configuration(spec, facts))),
     )
+    speaker = _speaker(facts)
+    configured = tuple(configuring.stages(speaker, spec, facts[speaker].cib, status))
     started = any(isinstance(step, StartUnit) for stage in stages for step in stage.steps)
-    if started or (stages[-1].steps and not _configured(facts)):
-        awaiting = AwaitMembers(_speaker(facts), tuple(spec.nodes), MEMBERS_LIMIT_S)
-        stages = (*stages[:-1], Stage("members", (awaiting,)), stages[-1])
+    if started or (configured and not _configured(facts)):
+        stages += (Stage("members", (AwaitMembers(speaker, tuple(spec.nodes), MEMBERS_LIMIT_S),)),)
     leftovers = Stage("leftovers", tuple(_leftovers(spec, facts)))
-    return tuple(stage for stage in (*stages, leftovers) if stage.steps)
+    return tuple(stage for stage in (*stages, *configured, leftovers) if stage.steps)
+
+
+def changes_strategy(spec: Spec, facts: Mapping[str, NodeFacts]) -> bool:
+    """Whether a gateway of the running cluster has another strategy than the file says, or had until a moment ago."""
+    cib = facts[_speaker(facts)].cib
+    return cib is not None and bool(passage.changing(spec, cib))
 
 
 def _confs(facts: Mapping[str, NodeFacts]) -> dict[str, Section]:
@@ -239,34 +241,3 @@ def _units(unit: str, facts: Mapping[str, NodeFacts]) -> Iterator[Step]:
             yield EnableUnit(name, unit)
         if has is None or not has.active:
             yield StartUnit(name, unit)
-
-
-def _configuration(spec: Spec, facts: Mapping[str, NodeFacts]) -> Iterator[Step]:
-    speaker = _speaker(facts)
-    cib = facts[speaker].cib
-    wanted = configuration.wanted(spec)
-    if cib is not None:
-        yield from _stopped(speaker, reconcile.taken_out(cib, wanted))
-    if todo := reconcile.changes(cib, wanted):
-        yield ChangeCib(speaker, wanted, todo)
-    if cib is None:
-        return
-    nodes = next((part for part in cib.walk() if part.tag == "nodes"), None)
-    for node in nodes.children if nodes else ():
-        name = node.get("uname")
-        if name and name not in spec.nodes and node.get("type") in {"", "member"}:
-            yield ForgetNode(speaker, name)
-
-
-def _stopped(speaker: str, out: tuple[Element, ...]) -> Iterator[Step]:
-    """What is taken out is stopped before, while its parameters are known.
-
-    Pacemaker stops what it finds running without a configuration, too. But after a clean-up or refresh of such a
-    resource it does so without parameters (an address then stays, and the agent says that all is well), and where
-    that stop fails it fences the node. Source: Pacemaker 2.1.5, tried.
-    """
-    for old in out:
-        yield StopResource(speaker, old.id)
-    if out:
-        names = tuple(part.id for old in out for part in old.walk() if part.tag == "primitive")
-        yield AwaitStopped(speaker, names, STOP_LIMIT_S)

@@ -54,7 +54,7 @@ def _drained(progress: Progress, report: Report, batch: Batch | None, goal: Goal
     return replace(
         progress,
         under_way=True,
-        over=_nothing_moves(burden, left),
+        over=nothing_moves(burden, left),
         total=progress.done + left,
         left=left,
         kept=burden.kept,
@@ -62,7 +62,7 @@ def _drained(progress: Progress, report: Report, batch: Batch | None, goal: Goal
     )
 
 
-def _nothing_moves(burden: Burden, left: int) -> bool:
+def nothing_moves(burden: Burden, left: int) -> bool:
     """Whether all that was to leave the node has left, or is kept there and was tried often enough."""
     if not left:
         return True

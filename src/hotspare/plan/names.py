@@ -14,6 +14,16 @@ def local(pool: str) -> str:
     return f"{pool}-local"
 
 
+def cold_parts(gateway: str) -> tuple[str, ...]:
+    """What a gateway of strategy `cold` consists of in the configuration."""
+    return (f"{gateway}-clone", f"{gateway}-agents")
+
+
+def pool_parts(gateway: str) -> tuple[str, ...]:
+    """What a gateway of strategy `reschedule` consists of in the configuration."""
+    return (f"{local(gateway)}-clone", f"{local(gateway)}-agents-clone", rescheduler(gateway))
+
+
 def rescheduler(pool: str) -> str:
     """The resource that moves a pool's routers."""
     return f"{pool}-rescheduler"

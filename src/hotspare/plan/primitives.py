@@ -57,6 +57,16 @@ def primitive(
     )
 
 
+def with_parameter(whole: Element, name: str, value: str) -> Element:
+    """The same resource with this parameter on every node."""
+    own = f"{whole.id}-parameters"
+    children = []
+    for child in whole.children:
+        pairs = {pair.get("name"): pair.get("value") for pair in child.children if pair.tag == "nvpair"}
+        children.append(nvpairs(child.tag, own, {**pairs, name: value}) if child.id == own else child)
+    return Element(whole.tag, whole.attributes, tuple(children))
+
+
 def clone(id_: str, inner: Element, meta: Mapping[str, str]) -> Element:
     """The inner resource on several nodes at once, at most one instance a node, each node on its own."""
     whole = {"clone-node-max": "1", "interleave": "true", "notify": "false", **meta}

@@ -38,12 +38,26 @@ def taken_out(cib: Element, wanted: Wanted) -> tuple[Element, ...]:
     return tuple(found)
 
 
-def _gone(cib: Element, wanted: Wanted) -> Iterator[Element]:
-    """Elements that are ours by the tag and not wanted under their id."""
-    for id_ in sorted(_ours(cib) - {new.id for _, new in wanted.elements}):
+def ours(cib: Element) -> Iterator[tuple[Section, Element]]:
+    """Every element of ours that is there, by id."""
+    for id_ in sorted(_ours(cib)):
         for section in Section:
             if (old := _find(_section(cib, section), id_)) is not None:
-                yield old
+                yield section, old
+
+
+def is_stopped(resource: Element) -> bool:
+    """Whether the cluster was told to run it nowhere."""
+    sets = (part for part in resource.children if part.tag == "meta_attributes")
+    return any(
+        (pair.get("name"), pair.get("value")) == ("target-role", "Stopped") for one in sets for pair in one.children
+    )
+
+
+def _gone(cib: Element, wanted: Wanted) -> Iterator[Element]:
+    """Elements that are ours by the tag and not wanted under their id."""
+    wanted_ids = {new.id for _, new in wanted.elements}
+    return (old for _, old in ours(cib) if old.id not in wanted_ids)
 
 
 def _without(cib: Element, gone: tuple[Change, ...]) -> Element:

@@ -1,7 +1,8 @@
 """The hosts of the operator's file, and what an apply needs."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from hotspare.adapters import spec_file
@@ -9,12 +10,15 @@ from hotspare.adapters.bundle import bundle
 from hotspare.adapters.hosts import Hosts
 from hotspare.adapters.nodes import RemoteNodes, digest
 from hotspare.adapters.process import Processes
+from hotspare.adapters.rescheduler_desk import ReschedulerDesk
+from hotspare.adapters.site import Machines
 from hotspare.adapters.spec_file import SpecFile
 from hotspare.adapters.ssh import Ssh
 from hotspare.codec import corosync_conf
 from hotspare.flows.apply import Job
 from hotspare.model.errors import SpecError
 from hotspare.model.secret import Secret
+from hotspare.ports import Dispatcher
 
 
 def read(file: Path) -> SpecFile:
@@ -40,13 +44,15 @@ async def hosts(file: SpecFile) -> AsyncGenerator[Hosts, None]:
 
 
 @asynccontextmanager
-async def cluster(file: SpecFile) -> AsyncGenerator[tuple[Job, RemoteNodes], None]:
-    """What is to be made of the file, and the nodes to make it on."""
+async def cluster(file: SpecFile) -> AsyncGenerator[tuple[Job, RemoteNodes, Callable[[str], Dispatcher]], None]:
+    """What is to be made of the file, the nodes to make it on, and the way to a gateway's rescheduler."""
     carried, cloud = bundle(), _cloud(file)
     passwords = {node: digest(secret) for node, secret in file.passwords.items()}
     job = Job(file.spec, passwords, digest(cloud) if cloud else "", carried.digest, corosync_conf.write)
     async with hosts(file) as remote:
-        yield job, RemoteNodes(remote, file.passwords, carried, cloud=cloud)
+        site = Machines(remote, tuple(file.spec.nodes), {})
+        dispatcher = partial(ReschedulerDesk, remote, site.status)
+        yield job, RemoteNodes(remote, file.passwords, carried, cloud=cloud), dispatcher
 
 
 def _cloud(file: SpecFile) -> Secret | None:

@@ -91,16 +91,16 @@ def _tell(spec: Spec, stages: tuple[Stage, ...], verified: flow.Verified) -> Non
 
 
 async def _planned(read: SpecFile) -> tuple[Stage, ...]:
-    async with wiring.cluster(read) as (job, nodes):
+    async with wiring.cluster(read) as (job, nodes, _):
         return await flow.plan(job, nodes)
 
 
 async def _applied(read: SpecFile, talk: Console) -> tuple[tuple[Stage, ...], flow.Verified]:
-    async with wiring.cluster(read) as (job, nodes):
+    async with wiring.cluster(read) as (job, nodes, dispatcher):
         with talk.status(f"looking at {', '.join(read.spec.nodes)}") as status:
             watcher = _Teller(talk, status)
             stages = await flow.plan(job, nodes)
-            await flow.apply(job, nodes, stages, watcher, now=time.monotonic)
+            await flow.apply(job, nodes, stages, watcher, dispatcher=dispatcher, now=time.monotonic)
             status.update("looking whether it works")
             return stages, await flow.verify(job, nodes, watcher, changed=bool(stages), now=time.monotonic)
 

@@ -10,6 +10,7 @@ from hotspare.codec import cib_xml
 from hotspare.model.cib import OURS, Change
 from hotspare.model.step import (
     AwaitMembers,
+    AwaitMoved,
     AwaitStopped,
     ChangeCib,
     CloudEntry,
@@ -23,6 +24,7 @@ from hotspare.model.step import (
     ReloadCorosync,
     RemoveFile,
     Stage,
+    StartResource,
     StartUnit,
     Step,
     StopResource,
@@ -45,12 +47,14 @@ def action(step: Step) -> str:
         AwaitMembers: "await-members",
         ForgetNode: "forget-node",
         StopResource: "stop-resource",
+        StartResource: "start-resource",
+        AwaitMoved: "await-moved",
         AwaitStopped: "await-stopped",
         ChangeCib: "change-configuration",
     }[type(step)]
 
 
-def sentence(step: Step) -> str:  # noqa: C901, PLR0911 (a table, one line a step)
+def sentence(step: Step) -> str:  # noqa: C901, PLR0911, PLR0912 (a table, one line a step)
     """What the step does, in a few words, without the node."""
     match step:
         case WriteFile(_, path, mode, content):
@@ -71,12 +75,22 @@ def sentence(step: Step) -> str:  # noqa: C901, PLR0911 (a table, one line a ste
             return f"take {gone} out of the cluster's configuration"
         case StopResource(_, resource):
             return f"stop {resource}, before it is taken out"
+        case StartResource(_, resource):
+            return f"let {resource} run again"
+        case AwaitMoved():
+            return _moved(step)
         case AwaitStopped(_, resources, limit_s):
             return f"wait until {', '.join(resources)} no longer runs (at most {limit_s:.0f} s)"
         case ChangeCib(_, _, changes):
             return f"change the cluster's configuration: {_counted(changes)}"
         case _:
             assert_never(step)
+
+
+def _moved(step: AwaitMoved) -> str:
+    left = "the pool's agents" if step.homeward else f"the agents of {step.gateway}"
+    until = f"Neutron gives no new router to {left}" if step.deaf else f"every router has left {left}"
+    return f"wait until {until} (at most {step.still_s:.0f} s without progress)"
 
 
 def _of(content: Content) -> str:
@@ -132,6 +146,7 @@ def plain(stages: tuple[Stage, ...]) -> list[dict[str, object]]:
             "stage": stage.title,
             "node": step.node,
             "action": action(step),
+            "about": list(stage.words),
             "text": sentence(step),
             "difference": list(difference(step)),
         }
@@ -151,12 +166,15 @@ def by_node(stages: tuple[Stage, ...], *, differences: bool) -> Iterator[Styled]
     whole = [step for step in steps if _is_whole(step)]
     if whole:
         yield Styled.assemble(("the cluster", "bold"), f", through {whole[0].node}")
-    for step in whole:
-        yield from _lines(step, differences=differences)
+    for stage in stages:
+        yield from (Styled(f"  {words}:", style="italic") for words in stage.words)
+        for step in stage.steps:
+            if _is_whole(step):
+                yield from _lines(step, differences=differences)
 
 
 def _is_whole(step: Step) -> bool:
-    return isinstance(step, ReloadCorosync | AwaitMembers | ForgetNode | StopResource | AwaitStopped | ChangeCib)
+    return not isinstance(step, WriteFile | RemoveFile | InstallAgents | EnableUnit | StartUnit)
 
 
 def _lines(step: Step, *, differences: bool) -> Iterator[Styled]:
