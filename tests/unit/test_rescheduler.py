@@ -239,6 +239,24 @@ async def test_an_api_that_is_gone_for_five_minutes_is_waited_for(after_changes)
     await pool.served(within_s=900)
 
 
+@pytest.mark.parametrize("changing", ["DELETE", "POST"])
+@story
+async def test_an_api_that_tells_but_cannot_change_is_not_asked_again_and_again(changing):
+    pool = await begun(cloud(hosts=3, routers=30))
+    well_s = virtual_time.now() + 30
+
+    def refuse(method: str, _path: str) -> None:
+        if method == changing and virtual_time.now() < well_s:
+            raise NotReachableError("no server is available")
+
+    pool.session.before = refuse
+    pool.power_off("net1")
+    await pool.until(lambda: virtual_time.now() >= well_s)
+    assert len(changes(pool)) <= 10 * 8, "10 routers, and pauses of 0.5, 1, 2, 4, 8 s"
+    await pool.served(within_s=15)
+    assert not [facts for what, facts in pool.told if what == "router.not_moved"]
+
+
 @story
 async def test_another_agent_that_takes_routers_in_between_may_keep_them():
     world = cloud(hosts=4, routers=40)

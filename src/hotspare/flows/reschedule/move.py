@@ -109,6 +109,7 @@ class Carrier:
         self._holders: tuple[str, ...] = (job.move.source,) if job.move.source else ()
         self._confirmed = False
         self._refusals: list[str] = []
+        self._failed, self._pause_s = "", BACKOFF_S
         self._lost_s = job.lost_s
         self.closed = asyncio.Event()
         """Clear while the router may be bound nowhere because of us."""
@@ -135,7 +136,8 @@ class Carrier:
                     await self._read()
                 case Leave(reason):
                     raise _OverError(Stage.DROPPED, reason)
-        raise _OverError(Stage.DROPPED, f"others take it again and again: {STEPS_MAX} steps led nowhere")
+        why = f"Neutron fails: {self._failed}" if self._failed else "others take it again and again"
+        raise _OverError(Stage.DROPPED, f"{STEPS_MAX} steps led nowhere: {why}")
 
     # --- the three calls ---------------------------------------------------------------------------------------------
 
@@ -200,16 +202,27 @@ class Carrier:
         raise _OverError(Stage.DROPPED, f"who holds it cannot be read: {failed}")
 
     async def _answered(self, call: Awaitable[None]) -> bool:
-        """Whether the call was answered with yes. A refusal is remembered."""
+        """Whether the call was answered with yes. A refusal is remembered; a server that cannot is left in peace."""
         try:
             await call
         except RefusedError as refused:
             if refused.code < SERVER_FAILED:
                 self._refusals.append(refused.message)
+            else:
+                await self._pause(refused.message)
             return False
-        except (NotReachableError, TimedOutError):
+        except (NotReachableError, TimedOutError) as trouble:
+            await self._pause(trouble.message)
             return False
+        self._failed, self._pause_s = "", BACKOFF_S
         return True
+
+    async def _pause(self, failed: str) -> None:
+        """Neutron has failed; it has had a while to recover, after each failure a longer one."""
+        self._failed = failed
+        if not self._world.stopping():
+            await asyncio.sleep(self._pause_s)
+            self._pause_s = min(2 * self._pause_s, BACKOFF_MAX_S)
 
     def _hindered(self) -> None:
         if reason := self._world.hindered():
