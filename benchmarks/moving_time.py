@@ -186,8 +186,8 @@ async def _ours(there: Neutron, _routers: int) -> Run:
             tell=lambda _what, _facts: None,
         )  # fmt: skip
         running = asyncio.create_task(rescheduler.run())
-        async with rescheduler.changed:
-            await rescheduler.changed.wait_for(lambda: rescheduler.report(routers=False).doing == "watching")
+        while rescheduler.report(routers=False).doing != "watching":
+            await rescheduler.changed.wait()
         before_mb, calls, changes = _memory_mb(), there.ask("calls"), there.ask("changes")
         there.ask("die")
         began_s = time.monotonic()

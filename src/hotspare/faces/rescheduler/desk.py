@@ -112,7 +112,7 @@ class Desk:
     async def _something_new(self) -> None:
         await asyncio.sleep(BETWEEN_REPORTS_S)
         with suppress(TimeoutError):
-            async with asyncio.timeout(STILL_S), self._rescheduler.changed:
+            async with asyncio.timeout(STILL_S):
                 await self._rescheduler.changed.wait()
 
 

@@ -79,8 +79,8 @@ class Rescheduler:
         """As they were when the cluster last changed."""
         self._stopping = False
         self._doing, self._trouble = "beginning", ""
-        self.changed = asyncio.Condition()
-        """Notified whenever a report would read otherwise."""
+        self.changed = asyncio.Event()
+        """Set for a moment whenever a report would read otherwise: whoever waits then is woken."""
 
     # --- running -----------------------------------------------------------------------------------------------------
 
@@ -115,8 +115,11 @@ class Rescheduler:
                     self._say_trouble(failed)
                     self._look_at_s = self._now() + trouble_s
                     trouble_s = min(2 * trouble_s, TROUBLE_MAX_S)
-            async with self.changed:
-                self.changed.notify_all()
+            self._notify()
+
+    def _notify(self) -> None:
+        self.changed.set()
+        self.changed.clear()
 
     async def _called(self) -> None:
         """Somebody called, or the time of the next look or try has come."""
@@ -288,9 +291,12 @@ class Rescheduler:
         self._tell("router.moved" if outcome.well else "router.not_moved", self._facts(outcome))
         if not outcome.well:
             self._halt(outcome.job)
-        if not self._mover.busy:
+        if self._mover.is_idle:
             self._look_at_s = self._ledger.next_try_s() or self._now()
-        self._wake.set()
+        if self._mover.is_idle or not outcome.well:
+            self._wake.set()  # not for each that went well: a plan looks at all routers
+        self._doing = self._words()
+        self._notify()
 
     def _halt(self, job: Job) -> None:
         """A drain that shall end with the first failure has ended."""
@@ -446,7 +452,6 @@ class Rescheduler:
         return ""
 
     def _words(self) -> str:
-        flying, pending = len(self._mover.flying), sum(1 for _job in self._mover.pending)
-        if flying or pending:
-            return f"moving {flying} routers, {pending} more wait"
+        if not self._mover.is_idle:
+            return f"moving {len(self._mover.flying)} routers, {self._mover.waiting} more wait"
         return f"{len(self._unplaced)} routers cannot be placed" if self._unplaced else "watching"

@@ -53,6 +53,16 @@ class Mover:
         return frozenset(self._flying) | frozenset(job.move.router for job in self.pending)
 
     @property
+    def is_idle(self) -> bool:
+        """Whether no router is on its way, nor will be."""
+        return not self._flying and not self._pending
+
+    @property
+    def waiting(self) -> int:
+        """How many moves were not begun."""
+        return sum(map(len, self._pending.values()))
+
+    @property
     def flying(self) -> tuple[Job, ...]:
         """Moves that were begun."""
         return tuple(carrier.job for carrier in self._flying.values())
@@ -104,7 +114,7 @@ class Mover:
             while queue and self._in_lane[lane] < pace.window and len(self._flying) < IN_FLIGHT_MAX:
                 self._begin(self._group, lane, queue.popleft())
         self._pending = {lane: queue for lane, queue in self._pending.items() if queue}
-        if not self._pending and not self._flying:
+        if self.is_idle:
             self._paces.clear()
 
     def _pace(self, lane: Lane) -> TargetPace:
