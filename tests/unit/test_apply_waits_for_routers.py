@@ -19,10 +19,10 @@ def burden(node: str, standing: str, routers: int = 0, **more: object) -> Burden
     return replace(Burden(node, node, standing, routers, float(routers)), **more)
 
 
-def away(routers: int, *, moving: int = 0, standing: str = "leaving", pool: str = "live", **more: object) -> Report:
+def away(routers: int, *, moving: int = 0, standing: str = "leaving", **more: object) -> Report:
     """Routers leave the cold gateway: so many are there still."""
     identity = burden(EDGE, standing, routers, moving=moving, **more)
-    return told(burden("net1", "gone"), burden("net2", pool, 9 - routers), identity)
+    return told(burden("net1", "gone"), burden("net2", "live", 9 - routers, heard=True), identity)
 
 
 def home(routers: int) -> Report:
@@ -117,11 +117,13 @@ def test_routers_that_stay_are_named_with_the_reason_soon_where_somebody_could_t
     assert next(times) < 150
 
 
-def test_routers_are_waited_for_longer_while_nobody_can_take_them_yet() -> None:
+@pytest.mark.parametrize("pool", [{"standing": "unknown"}, {"heard": False}])
+def test_routers_are_waited_for_longer_while_nobody_can_take_them_yet(pool: dict[str, object]) -> None:
     times = iter(range(0, 10_000, 10))
-    kept = (Kept("one", "no agent of the cluster is live"),)
+    *_, identity = away(1, kept=(Kept("one", "no agent of the cluster is live"),)).burdens
+    report = told(replace(burden("net2", "live", heard=True), **pool), identity)
     with pytest.raises(RefusedError, match="1 routers stay on edge"):
-        waited(away(1, kept=kept, pool="unknown"), now=lambda: float(next(times)))
+        waited(report, now=lambda: float(next(times)))
     assert next(times) > 300
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from test_pool_file import pool
 from test_status_view import cluster, node, resource
 
+from hotspare.faces.report import steps
 from hotspare.model.cluster import ClusterStatus, Role
 from hotspare.model.errors import InvariantError
 from hotspare.model.step import AwaitMoved, AwaitStopped, ChangeCib, StartResource, Step, StopResource
@@ -258,3 +259,13 @@ def test_the_plan_says_what_happens_to_routers() -> None:
     assert words[-1] == "what edge was is taken out, and net1 joins the pool"
     home = [sentence for stage in edited(POOL, COLD).plan() for sentence in stage.words]
     assert "routers that are on net1 now are without service until it has them" in home[0]
+
+
+def test_what_is_waited_for_is_printed_below_what_it_means_for_routers() -> None:
+    plan = edited(COLD, POOL).plan()
+    lines = [str(line).strip() for line in steps.by_node(plan, differences=False)]
+    meaning = next(number for number, line in enumerate(lines) if "one move each" in line)
+    assert lines[meaning + 1].startswith("wait until every router has left the agents of edge")
+    about = next(step["about"] for step in steps.plain(plan) if step["action"] == "await-moved")
+    assert about == [lines[meaning].removesuffix(":")]
+    assert steps.sentence(StartResource("net1", "edge-clone")) == "let edge-clone run again"

@@ -114,6 +114,20 @@ async def test_whether_neutron_still_hears_the_agents_that_are_left_is_told():
 
 
 @story
+async def test_agents_that_neutron_hears_of_late_get_their_routers_soon_however_long_a_look_takes():
+    world = with_identity(routers=6, on_it=True)
+    world.lose_host("net1")
+    pool = Pool(world, latency_s=2.0)
+    newcomers = {name: world.agents.pop(name) for name in ("l3-net2", "l3-net3")}
+    pool.cluster.identity_on = "net1"
+    pool.begin()
+    await pool.until(lambda: len(pool.rescheduler.report(routers=False).unplaced) == 6)
+    world.agents |= newcomers
+    await pool.until(lambda: bool(changes(pool)), within_s=30)
+    await pool.served()
+
+
+@story
 async def test_without_a_cold_gateway_in_the_cluster_the_agents_of_that_name_are_somebody_elses():
     pool = Pool(with_identity(on_it=True))
     pool.begin()

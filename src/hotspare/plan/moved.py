@@ -37,7 +37,7 @@ def told(report: Report, step: AwaitMoved) -> Moved | str:
     going, coming = (pool, [identity]) if step.homeward else ([identity], pool)
     each = [(burden, _left(burden)) for burden in going]
     left = sum(number for _, number in each)
-    can_go = any(burden.standing == Standing.LIVE for burden in coming)
+    can_go = any(burden.standing == Standing.LIVE and burden.heard for burden in coming)
     return Moved(
         left=left,
         moving=sum(burden.moving for burden in going),

@@ -26,6 +26,8 @@ from hotspare.ports import Journal, Pacemaker, Scheduling
 LOOK_EVERY_S = 60.0
 PASSING_LOOK_EVERY_S = 10.0
 """While the strategy changes: Neutron gives new routers to an agent that is about to go."""
+NEWCOMER_LOOK_EVERY_S = 10.0
+"""A live node whose agent Neutron has not heard of yet can be given nothing before the next look."""
 LOOK_SHARE = 20
 """A look that took a second is followed by none for so many: at most a twentieth of a server's time."""
 KNOWN_FOR_S = 180.0
@@ -155,6 +157,14 @@ class Rescheduler:
         took_s = self._now() - begun_s
         every_s = PASSING_LOOK_EVERY_S if self._watch.identity else LOOK_EVERY_S
         self._look_at_s = self._now() + max(every_s, LOOK_SHARE * took_s)
+        self._expect_newcomers()
+
+    def _expect_newcomers(self) -> None:
+        """Whoever is live by now and was not seen in Neutron is looked for again soon."""
+        seen = {agent.host for agent in self.known.agents.values()}
+        newcomers = {host for host, its in self._watch.standings.items() if its is Standing.LIVE} - seen
+        if newcomers and self.known.looked_s is not None:
+            self._look_at_s = min(self._look_at_s, self.known.looked_s + NEWCOMER_LOOK_EVERY_S)
 
     def _plan(self) -> None:
         """What has to be moved is on its way."""
@@ -275,6 +285,7 @@ class Rescheduler:
             if self._drains.get(node) != order:
                 self._ledger.forget(drain_of(node))
         self._drains = drains
+        self._expect_newcomers()
         self._ledger.forgive()
         self._wake.set()
         self._leases.wake()
