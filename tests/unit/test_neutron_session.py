@@ -14,7 +14,7 @@ from keystoneauth1.exceptions import ClientException
 from keystoneauth1.session import Session
 
 from hotspare.adapters.neutron_scheduling import NeutronScheduling
-from hotspare.adapters.neutron_session import Ended, NeutronSession, told
+from hotspare.adapters.neutron_session import Ended, NeutronSession, together, told
 from hotspare.model.errors import NotReachableError, RefusedError, TimedOutError
 from lab_parts import eventually
 from standin.server import Faults, Standin
@@ -205,3 +205,22 @@ print([name for name in ours if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "[]\n"
+
+
+def test_the_task_in_which_one_of_several_calls_failed_does_not_count_as_being_cancelled():
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise RefusedError("Internal Server Error", code=500)
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    async def asks() -> tuple[int, int]:
+        task = asyncio.current_task()
+        assert task is not None
+        with pytest.raises(RefusedError):
+            await together(fails, never, fails, at_once_max=4)
+        await asyncio.sleep(0)
+        return task.cancelling(), len(asyncio.all_tasks() - {task})
+
+    assert asyncio.run(asks()) == (0, 0), "and no call goes on"

@@ -399,6 +399,24 @@ async def test_a_drained_node_gives_its_routers_away_one_after_the_other_and_get
     assert max(outages) < 12
 
 
+@pytest.mark.parametrize("lost", [TimedOutError("no answer"), RefusedError("a bug", code=500)], ids=["answer", "500"])
+@story
+async def test_a_drained_agent_lets_go_before_another_has_the_router_also_where_the_unbinds_answer_is_lost(lost):
+    world = cloud(hosts=3, routers=9)
+    world.let_go_s = 5.0
+    pool = await begun(world)
+
+    def lose(method: str, _path: str) -> None:
+        if method == "DELETE":
+            raise lost
+
+    pool.session.after = lose
+    pool.cluster.drains["net1"] = "true"
+    await pool.until(lambda: "l3-net1" not in carriers(pool))
+    await pool.served()
+    assert all(facts["outage_s"] for facts in pool.moved())
+
+
 @story
 async def test_a_hung_agent_gets_its_router_back_and_the_drain_says_so():
     world = cloud(hosts=3, routers=3)

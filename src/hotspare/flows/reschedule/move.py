@@ -148,11 +148,13 @@ class Carrier:
         begun_s = self._world.now()
         self.closed.clear()
         call = self._calls.ask("unbind", First.UNBIND, lambda: self._still_unbind(agent))
-        if not await self._answered(call):
+        if await self._answered(call):
+            self._holders = tuple(holder for holder in self._holders if holder != agent)
+        else:
             await self._read()
-            return
+            if agent in self._holders:
+                return
         self._lost_s = self._lost_s or begun_s
-        self._holders = tuple(holder for holder in self._holders if holder != agent)
         await self._note(Stage.UNBOUND)
         if self._world.standings().get(agent) is not Standing.GONE:
             await self._let_go(agent)
