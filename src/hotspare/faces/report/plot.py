@@ -46,6 +46,8 @@ ROW_INCH = 0.2
 WIDTH_INCH = 10.0
 LEAD_SHARE = 0.04
 """How much of the time axis is shown before T0."""
+TAIL_SHARE, TAIL_SHARE_WITH_WAYS = 0.08, 0.22
+"""How much of it is left for the words after the longest bar: its length, and where routers go their own ways, that."""
 
 
 def svg(report: Report) -> str:
@@ -58,9 +60,10 @@ def svg(report: Report) -> str:
         shares = [1.0, max(4, len(rows)) * ROW_INCH / 0.62]
         lanes = figure.subplots(2, 1, sharex=True, height_ratios=shares)
         end_s = max([1.0, *(mark.after_s for mark in report.phases.marks), *(_end(one, report) for one in rows)])
+        edge_s = end_s * (1 + (TAIL_SHARE_WITH_WAYS if report.journeys else TAIL_SHARE))
         _phases(lanes[0], report)
-        _outages(lanes[1], report, rows, end_s)
-        lanes[1].set_xlim(-end_s * LEAD_SHARE, end_s * 1.08)
+        _outages(lanes[1], report, rows, (end_s, edge_s))
+        lanes[1].set_xlim(-end_s * LEAD_SHARE, edge_s)
         top = 1 - 0.7 / height_inch
         figure.subplots_adjust(
             left=0.2, right=0.975, top=top - 0.34 / height_inch, bottom=0.62 / height_inch, hspace=0.08
@@ -115,12 +118,13 @@ def _phases(lane: Axes, report: Report) -> None:
         begun_s = max(begun_s, mark.after_s)
 
 
-def _outages(lane: Axes, report: Report, rows: Sequence[Outage], end_s: float) -> None:
-    """One row a floating IP: a bar where it did not answer, its length beside it."""
+def _outages(lane: Axes, report: Report, rows: Sequence[Outage], ends_s: tuple[float, float]) -> None:
+    """One row a floating IP: a bar where it did not answer, its length beside it. `ends_s` of bars and axis."""
+    end_s, edge_s = ends_s
     for place, one in enumerate(rows):
         for gap in one.gaps:
             begun_s = gap.began_s - report.t0_s
-            ended_s = end_s * 1.08 if gap.ended_s is None else gap.ended_s - report.t0_s
+            ended_s = edge_s if gap.ended_s is None else gap.ended_s - report.t0_s
             lane.barh(place, ended_s - begun_s, left=begun_s, height=0.66, color=BAR, alpha=0.85)
         at_s = _end(one, report)
         told = "   ".join(filter(None, (seconds(one.outage_s), way(report, one.router_id))))
