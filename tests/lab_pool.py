@@ -19,6 +19,7 @@ from hotspare.lab.namespace import entered
 from hotspare.lab.openstack.clouds import CLOUD
 from hotspare.model.cluster import ClusterStatus
 from hotspare.model.drill import NodeState
+from hotspare.model.errors import HotspareError
 from hotspare.model.routing import Standing
 from hotspare.plan.names import rescheduler
 from hotspare.plan.verdict import DRAIN, drains, standings
@@ -144,7 +145,10 @@ class LabPool:
         astray = ["not looked at"]
 
         def none_astray() -> bool:
-            astray[0] = self.astray()
+            try:
+                astray[0] = self.astray()
+            except HotspareError as failed:  # Neutron has not recovered yet
+                astray[0] = failed.message
             return not astray[0]
 
         eventually(none_astray, within_s=within_s, what=lambda: f"every router on exactly one agent: {astray[0]}")

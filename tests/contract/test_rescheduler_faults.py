@@ -248,7 +248,9 @@ def test_a_daemon_that_is_killed_between_unbind_and_bind_is_followed_by_one_that
         assert set(pool.served(within_s=SERVED_S).values()) == {target}
     assert (pool.daemon() != node) == elsewhere
     assert pool.daemon_pid(pool.daemon()) != pid
-    pool.lab.ssh(node, f"crm_resource --clear --resource {RESCHEDULER}; crm_resource --cleanup")
+    pool.lab.ssh(
+        node, f"crm_resource --clear --resource {RESCHEDULER}; crm_resource --cleanup --resource {RESCHEDULER}"
+    )
 
 
 def test_a_router_that_a_third_agent_took_between_unbind_and_bind_stays_with_it(pool, balancer, source):
