@@ -16,8 +16,8 @@ from hotspare.lab.layout import Layout
 HOTSPARE = str(Path(sys.executable).with_name("hotspare"))
 
 
-def eventually(true: Callable[[], bool], *, within_s: float, what: str) -> None:
-    """`true()` became true within the limit; fails the test with `what` otherwise."""
+def eventually(true: Callable[[], bool], *, within_s: float, what: str | Callable[[], str]) -> None:
+    """`true()` became true within the limit; fails the test with `what` otherwise, or with what that says then."""
     deadline = time.monotonic() + within_s
     pause = threading.Event()
     while True:
@@ -26,7 +26,7 @@ def eventually(true: Callable[[], bool], *, within_s: float, what: str) -> None:
             return
         now = time.monotonic()
         if now > deadline:
-            pytest.fail(f"not within {within_s:g} s: {what}")
+            pytest.fail(f"not within {within_s:g} s: {what if isinstance(what, str) else what()}")
         # Looking, too, takes from the machine on which it has to become true: at most half of the time.
         pause.wait(min(max(0.1, now - begun), 1.0))
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import virtual_time
-from hotspare.model.errors import NotReachableError, RefusedError, TimedOutError
+from hotspare.model.errors import InvariantError, NotReachableError, RefusedError, TimedOutError
 from hotspare.model.routing import Stage
 from pool import Killed, Pool
 from standin.world import DHCP, L3, Router, World, cloud
@@ -313,6 +313,16 @@ def test_a_rescheduler_killed_at_any_call_is_finished_by_the_next(fault, elsewhe
     while virtual_time.run(told(cut + 1)):
         cut += 1
     assert cut >= 6, "two routers are three calls each"
+
+
+@pytest.mark.parametrize("loop", ["Rescheduler._work", "Watch.run", "Mover.run", "Leases.run"])
+@story
+async def test_without_one_of_its_parts_a_rescheduler_ends_rather_than_looks_well(loop):
+    pool = await begun(cloud(hosts=3, routers=3))
+    (part,) = (task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__qualname__", "") == loop)
+    part.cancel()
+    with pytest.raises(InvariantError):
+        await pool.until(lambda: False)
 
 
 @story

@@ -16,7 +16,7 @@ from hotspare.flows.reschedule.ledger import Ledger
 from hotspare.flows.reschedule.move import Job, Outcome, World
 from hotspare.flows.reschedule.mover import Mover
 from hotspare.flows.reschedule.watch import Watch
-from hotspare.model.errors import HotspareError, NotReachableError, RefusedError, TimedOutError
+from hotspare.model.errors import HotspareError, InvariantError, NotReachableError, RefusedError, TimedOutError
 from hotspare.model.rescheduling import REBALANCE, Burden, Report, Settings, drain_of, takeover_to
 from hotspare.model.routing import Move, Placement, Routing, Standing, Unplaced
 from hotspare.plan import balance, placement, whereabouts
@@ -87,13 +87,25 @@ class Rescheduler:
     # --- running -----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Do the work until this is cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._watch.run())
-            group.create_task(self._mover.run())
-            if not self._settings.homeward:  # no other agents lease addresses then: networks stay with those they have
-                group.create_task(self._leases.run())
-            group.create_task(self._work())
+        """Do the work until this is cancelled. It ends with the first of its parts: without one it only seems to work.
+
+        Raises:
+            InvariantError: a part has ended, by a bug. And what a part raised.
+        """
+        loops = [self._watch.run, self._mover.run, self._work]
+        if not self._settings.homeward:  # no other agents lease addresses then: networks stay with those they have
+            loops.append(self._leases.run)
+        parts = [asyncio.create_task(loop()) for loop in loops]
+        try:
+            ended, _others = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for part in parts:
+                part.cancel()
+            await asyncio.wait(parts)
+        for part in ended:
+            if not part.cancelled():
+                part.result()
+        raise InvariantError("a part of the rescheduler has ended, so it works no more")
 
     async def stop(self) -> None:
         """No router is left bound nowhere by us, as far as that is possible within the limit. Then cancel `run`."""
