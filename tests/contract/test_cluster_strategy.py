@@ -92,9 +92,11 @@ def pinging(lab: Lab, addresses: list[str]) -> Iterator[Pinged]:
     ping = "nohup ping -D -i 0.1 {0} >/tmp/strategy-{0}.log 2>&1 & echo $! >/tmp/strategy-{0}.pid"
     lab.ssh("ext", "; ".join(ping.format(address) for address in addresses))
     pinged = Pinged()
-    yield pinged
+    try:
+        yield pinged
+    finally:
+        lab.ssh("ext", "; ".join(f"kill -INT $(cat /tmp/strategy-{address}.pid)" for address in addresses))
     for address in addresses:
-        lab.ssh("ext", f"kill -INT $(cat /tmp/strategy-{address}.pid)")
         said = lab.ssh("ext", f"cat /tmp/strategy-{address}.log")
         heard_s = [float(at_s) for at_s in re.findall(r"^\[(\d+\.\d+)\] \d+ bytes from", said, re.MULTILINE)]
         assert heard_s, f"{address} never answered"
