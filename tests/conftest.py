@@ -4,9 +4,6 @@ a cluster once a test has made one.
 HOTSPARE_TEST_LAB names the whole one (default `test`), HOTSPARE_TEST_ROUTERS says how many routers it has. A lab of
 that name that is up before is used as it is and left up: bring it up by hand once, and tests start at once.
 HOTSPARE_TEST_BARE_LAB names the bare one (default `testbare`).
-
-With `pytest -n 2 --dist loadgroup` one process has the whole lab and another one the bare lab and the single machines:
-each waits for its machines most of the time. Their tests keep their order.
 """
 
 import os
@@ -22,15 +19,6 @@ from lab_parts import HOTSPARE, Lab, run
 # Properties are about what is true; how long an example takes is the machine's mood, and belongs in benchmarks.
 settings.register_profile("hotspare", deadline=None)
 settings.load_profile("hotspare")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares machines runs in one process. (tryfirst: xdist reads the marks in the same hook.)"""
-    for item in items:
-        if item.get_closest_marker("lab"):
-            whole = "lab" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group("whole lab" if whole else "machines"))
 
 
 def _lab(name: str, *options: str, timeout_s: float) -> Iterator[Lab]:
