@@ -4,6 +4,7 @@ import asyncio
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -66,6 +67,15 @@ def test_a_token_that_has_expired_is_renewed_once_and_the_call_made_again(standi
             standin.identity.expire()
         assert asyncio.run(neutron.agents_of(FIRST)) == ("l3-net1",)
     assert standin.identity.given == 2
+
+
+def test_a_wall_clock_that_is_stepped_back_delays_no_call(standin, tmp_path, monkeypatch):
+    """The one thing here that is no argument of ours: libraries ask the system for the time of day."""
+    neutron = scheduling(standin, tmp_path, read_limit_s=5)
+    assert asyncio.run(neutron.agents_of(FIRST)) == ("l3-net1",)
+    true = time.time
+    monkeypatch.setattr(time, "time", lambda: true() - 3600)
+    assert asyncio.run(neutron.agents_of(FIRST)) == ("l3-net1",)
 
 
 def test_a_failure_is_not_tried_again(standin, tmp_path):
