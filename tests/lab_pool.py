@@ -24,9 +24,8 @@ from hotspare.model.routing import Standing
 from hotspare.plan.names import rescheduler
 from hotspare.plan.verdict import DRAIN, drains, standings
 from lab_parts import Lab, eventually
+from lab_routers import NODES
 
-NODES = ("net1", "net2", "net3")
-"""Each is its agents' host in Neutron, too."""
 RESCHEDULER = rescheduler(POOL)
 ASK = """
 import json, sys

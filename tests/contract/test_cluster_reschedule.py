@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 
 from hotspare.codec import crm_mon_xml
-from hotspare.lab.cluster_file import Strategy, cluster_yaml
 from hotspare.model.cluster import ClusterStatus
 from hotspare.model.routing import Standing
 from hotspare.plan.names import agents_of, local, rescheduler
 from hotspare.plan.verdict import drains, standings
 from lab_parts import Lab, eventually
+from lab_routers import pooled
 
-pytestmark = pytest.mark.lab
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),  # of openstacksdk, about itself
+]
 
 POOL = "edge"
 NODES = ("net1", "net2", "net3")
@@ -24,19 +27,16 @@ SETTLE_LIMIT_S = 200
 
 
 @pytest.fixture(scope="module")
-def file(lab: Lab) -> Iterator[Path]:
-    """The lab's file, with a pool."""
-    path = lab.state_dir / "pool.yaml"
-    path.write_text(cluster_yaml(lab.layout, Strategy.RESCHEDULE))
-    yield path
-    path.unlink(missing_ok=True)
+def made(lab: Lab) -> Iterator[Lab]:
+    """The lab with a pool of its nodes, whatever it was before."""
+    with pooled(lab):
+        yield lab
 
 
 @pytest.fixture(scope="module")
-def made(lab: Lab, file: Path) -> Lab:
-    """The lab with the cluster of that file, whatever it was before."""
-    assert apply(lab, file)["works"] is True
-    return lab
+def file(made: Lab) -> Path:
+    """The file of that pool."""
+    return made.layout.cluster_yaml
 
 
 def apply(lab: Lab, file: Path) -> dict[str, object]:

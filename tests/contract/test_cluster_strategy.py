@@ -18,8 +18,12 @@ from hotspare.lab.cluster_file import GATEWAY
 from hotspare.model.cluster import ClusterStatus
 from hotspare.plan.names import agents_of, local, rescheduler
 from lab_parts import Lab
+from lab_routers import bound
 
-pytestmark = pytest.mark.lab
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),  # of openstacksdk, about itself
+]
 
 NODES = ("net1", "net2", "net3")
 APPLY_LIMIT_S = 900
@@ -41,8 +45,9 @@ class Pinged:
 
 @pytest.fixture(scope="module")
 def cold(lab: Lab) -> Lab:
-    """The lab with a cold gateway, whatever it was before."""
+    """The lab with a cold gateway that serves all routers, whatever it was before."""
     assert apply(lab)["works"] is True
+    bound(lab, (GATEWAY,))
     return lab
 
 

@@ -17,12 +17,13 @@ from contextlib import contextmanager
 import pytest
 
 from balancer import ABSENT, Answer, At, Balancer, Call, EveryNthFails, Forward, Slow
-from hotspare.lab.cluster_file import POOL, Strategy, cluster_yaml
+from hotspare.lab.cluster_file import POOL
 from hotspare.lab.openstack.clouds import CLOUD
 from hotspare.model.routing import Standing
 from hotspare.plan.names import local
 from lab_parts import Lab, eventually
 from lab_pool import NODES, RESCHEDULER, LabPool, live_ports_on, routers_on
+from lab_routers import pooled
 
 pytestmark = [
     pytest.mark.lab,
@@ -66,15 +67,12 @@ datetime.datetime = OtherDatetime
 @pytest.fixture(scope="module")
 def pool(lab: Lab) -> Iterator[LabPool]:
     """The lab with a pool that works, whatever it was before. No node is leaving before and after."""
-    path = lab.state_dir / "faults.yaml"
-    path.write_text(cluster_yaml(lab.layout, Strategy.RESCHEDULE))
-    assert json.loads(lab.hotspare("apply", "--json", str(path), timeout_s=400))["works"] is True
-    made = LabPool(lab)
-    made.mark_leaving()
-    yield made
-    made.mark_leaving()
-    lab.ssh(NODES[0], f"crm_resource --cleanup --resource {RESCHEDULER}")
-    path.unlink()
+    with pooled(lab):
+        made = LabPool(lab)
+        made.mark_leaving()
+        yield made
+        made.mark_leaving()
+        lab.ssh(NODES[0], f"crm_resource --cleanup --resource {RESCHEDULER}")
 
 
 @pytest.fixture(scope="module")

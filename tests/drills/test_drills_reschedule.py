@@ -5,16 +5,13 @@ Where the lab's own file has a gateway that one node carries, it has a pool for 
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hotspare.lab import namespace
-from hotspare.lab.cluster_file import GATEWAY, POOL, Strategy, cluster_yaml
-from hotspare.lab.openstack.cloud import connect
-from lab_parts import HOTSPARE, Lab, eventually
+from lab_parts import Lab
+from lab_routers import pooled
 
 pytestmark = [
     pytest.mark.lab,
@@ -28,43 +25,8 @@ NODES = ("net1", "net2", "net3")
 @pytest.fixture(scope="module")
 def pool(lab: Lab) -> Iterator[Lab]:
     """The lab with a pool of its three nodes, each with its share of the routers."""
-    own = lab.layout.cluster_yaml.read_text()
-    lab.layout.cluster_yaml.write_text(cluster_yaml(lab.layout, Strategy.RESCHEDULE))
-    try:
-        lab.hotspare("apply", timeout_s=600)
-        bound(lab, NODES)
+    with pooled(lab):
         yield lab
-    finally:
-        lab.layout.cluster_yaml.write_text(own)
-        if f"  {POOL}:" not in own:
-            lab.hotspare("apply", timeout_s=600)
-            bound(lab, (GATEWAY,))
-
-
-def bound(lab: Lab, hosts: tuple[str, ...]) -> None:
-    """The routers are bound to these hosts in turn, and served there."""
-    with namespace.entered(lab.layout.switch):
-        network = connect(lab.layout).network
-        agents = {agent.host: agent.id for agent in network.agents(agent_type="L3 agent")}
-        routers = sorted(network.routers(), key=lambda router: router.name)
-        wanted = [(router, agents[hosts[number % len(hosts)]]) for number, router in enumerate(routers)]
-        with ThreadPoolExecutor() as at_once:
-            tuple(at_once.map(lambda pair: _bind(network, *pair), wanted))
-    eventually(lambda: _all_served(lab), within_s=300, what="every router is served where it is bound")
-
-
-def _all_served(lab: Lab) -> bool:
-    told = json.loads(lab.desk("sh", "-c", f"{HOTSPARE} status --json || :"))
-    return next(line for line in told["lines"] if line["name"] == "routers")["answer"] == "yes"
-
-
-def _bind(network: Any, router: Any, agent: str) -> None:
-    holders = [holder.id for holder in network.routers_hosting_l3_agents(router)]
-    for holder in holders:
-        if holder != agent:
-            network.remove_router_from_agent(holder, router)
-    if agent not in holders:
-        network.add_router_to_agent(agent, router)
 
 
 def drilled(lab: Lab, output: Path, fault: str) -> dict[str, Any]:
