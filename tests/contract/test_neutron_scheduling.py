@@ -238,20 +238,13 @@ def test_an_agent_of_another_kind_may_have_no_router(asked, router):
 
 
 def test_a_bind_to_an_agent_that_does_not_listen_is_unknown_and_done(asked, router):
-    """The source does not listen either: its ports stay wired, as Neutron says, until somebody else has them.
-
-    It comes from net1, so that what net2 had to do for the tests before this one is done: a late DOWN is not ours.
-    """
-    asked.served_by(router, "net1")
     agents = asked.served_by(router, "net2")
     asked.cloud.stop("net2")
     try:
         asked.unbind(router, agents["net2"])
-        assert asked.are_wired(router, "net2")
         with pytest.raises(TimedOutError):
             Asked(asked.cloud, bind_limit_s=3).bind(router, agents["net2"])
         assert patiently(lambda: asked.agents_of(router)) == (agents["net2"],)
-        assert patiently(lambda: asked.are_wired(router, "net2"))
         patiently(lambda: asked.unbind(router, agents["net2"]))
         patiently(lambda: asked.bind(router, agents["net3"]))
         asked.wired(router, "net3")
