@@ -13,7 +13,7 @@ from hotspare.model.routing import Standing
 from hotspare.plan.names import agents_of, local, rescheduler
 from hotspare.plan.verdict import drains, standings
 from lab_parts import Lab, eventually
-from lab_routers import pooled
+from lab_routers import NODES, pooled
 
 pytestmark = [
     pytest.mark.lab,
@@ -21,7 +21,6 @@ pytestmark = [
 ]
 
 POOL = "edge"
-NODES = ("net1", "net2", "net3")
 HOSTS = {node: node for node in NODES}
 SETTLE_LIMIT_S = 200
 

@@ -18,14 +18,13 @@ from hotspare.lab.cluster_file import GATEWAY
 from hotspare.model.cluster import ClusterStatus
 from hotspare.plan.names import agents_of, local, rescheduler
 from lab_parts import Lab
-from lab_routers import bound
+from lab_routers import NODES, bound
 
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),  # of openstacksdk, about itself
 ]
 
-NODES = ("net1", "net2", "net3")
 APPLY_LIMIT_S = 900
 OUTAGE_S = 1.0
 """A silence of so long is an outage; pings go out ten times a second, on a machine that may be busy."""

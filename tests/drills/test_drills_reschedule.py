@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lab_parts import Lab
-from lab_routers import pooled
+from lab_routers import NODES, pooled
 
 pytestmark = [
     pytest.mark.lab,
@@ -19,7 +19,6 @@ pytestmark = [
 ]
 
 DRILL_LIMIT_S = 900
-NODES = ("net1", "net2", "net3")
 
 
 @pytest.fixture(scope="module")
