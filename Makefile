@@ -40,7 +40,7 @@ check: venv ## lint, types, layers, unit tests: no root, no lab
 .PHONY: test
 test: venv host ## all tests, with a lab (root, Debian 12)
 	@scripts/lint $(BIN)
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist each  # the second process has what needs no whole lab: tests/conftest.py
 
 .PHONY: bench
 bench: venv host ## measure beside the peers: make bench NAME=agents (root, Debian 12)

@@ -4,10 +4,14 @@ a cluster once a test has made one.
 HOTSPARE_TEST_LAB names the whole one (default `test`), HOTSPARE_TEST_ROUTERS says how many routers it has. A lab of
 that name that is up before is used as it is and left up: bring it up by hand once, and tests start at once.
 HOTSPARE_TEST_BARE_LAB names the bare one (default `testbare`).
+
+Side by side (`pytest -n 2 --dist each`) the first process runs what needs the whole lab, which is one for all, and the
+second the rest. `--dist loadgroup` would say the same by marks, but cannot name groups with this pytest.
 """
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -19,6 +23,21 @@ from lab_parts import HOTSPARE, Lab, run
 # Properties are about what is true; how long an example takes is the machine's mood, and belongs in benchmarks.
 settings.register_profile("hotspare", deadline=None)
 settings.load_profile("hotspare")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Of xdist: tells a process of its own whether the tests are to be shared out."""
+    node.workerinput["shared_out"] = node.config.getoption("dist") == "each"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keeps this process's share."""
+    mine = getattr(config, "workerinput", {})
+    if mine.get("shared_out"):
+        with_lab = mine["workerid"] == "gw0"
+        items[:] = [item for item in items if ("lab" in getattr(item, "fixturenames", ())) == with_lab]
 
 
 def _lab(name: str, *options: str, timeout_s: float) -> Iterator[Lab]:

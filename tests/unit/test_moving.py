@@ -149,3 +149,12 @@ def test_an_agent_that_gets_slow_gets_less():
     for _ in range(100):
         pace.forwarding(20.0)
     assert pace.window == 4
+
+
+def test_a_router_that_was_wired_just_before_a_look_makes_no_other_one_slow():
+    pace = TargetPace(careful=False, opened=8, most=32)
+    pace.bound()
+    for _ in range(100):
+        pace.forwarding(0.02)
+        pace.forwarding(1.01)
+    assert pace.window == 32

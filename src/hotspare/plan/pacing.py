@@ -15,6 +15,9 @@ DRIFT = 0.1
 """How fast the idle time follows upwards while one call is on the way at a time: a lucky one must not set the pace for
 ever. With more at once it does not follow: a server that is asked too much would pass for an idle one."""
 
+SEEN_EVERY_S = 1.0
+"""Whether a router forwards is looked at so often: how long one took to get there is not known more closely."""
+
 
 class CallPace:
     """How many calls may be on the way at once. Told of every call that ended; the limit is for the next one.
@@ -83,6 +86,7 @@ class TargetPace:
     def forwarding(self, took_s: float) -> None:
         """A router's ports are wired, so long after it was bound."""
         first = self._best_s is None
+        took_s = max(took_s, SEEN_EVERY_S)
         self._best_s = took_s if self._best_s is None else min(self._best_s, took_s)
         if first:
             self.window = max(self.window, self._opened)

@@ -10,9 +10,9 @@ from enum import StrEnum
 from hotspare.flows.reschedule.calls import Calls, First
 from hotspare.model.errors import HotspareError
 from hotspare.model.routing import RouterPort
+from hotspare.plan.pacing import SEEN_EVERY_S
 from hotspare.ports import Scheduling
 
-POLL_S = 1.0
 FAILED_FOR_S = 10.0
 """A port that could not be bound for so long stays like that until somebody binds it again."""
 
@@ -68,7 +68,7 @@ class PortWatch:
             await self._awake.wait()
             self._awake.clear()
             while self._waits:
-                await asyncio.sleep(POLL_S)
+                await asyncio.sleep(SEEN_EVERY_S)
                 await self._look()
 
     async def _look(self) -> None:
