@@ -3,27 +3,19 @@ of its own; an outage where the agent's stop cleans the node, as the recipe's do
 """
 
 import json
-import os
 import re
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
+from bench_lab import bench_lab
 from figures import Figure
-from hotspare.adapters.site import script
-from hotspare.lab import namespace
-from hotspare.lab.layout import Layout
-from lab_parts import HOTSPARE, Lab, eventually, run
+from lab_parts import Lab
+from outside import INTERVAL_S, await_all, pinging
 
-HERE = Path(__file__).parent
 GATEWAY = "neutron-gateway"
 AGENTS = ("l3", "ovs", "metadata")
 ROUTERS = 4
 ROUNDS = 2
-INTERVAL_S = 0.05
-CALM_S = 3.0
 LIMIT_S = 240
 
 NOTES = (
@@ -53,9 +45,9 @@ echo $began $(told | grep "event=start.finished" | tail -1 | cut -d' ' -f1)
 
 def measured(name: str | None) -> tuple[list[Figure], list[str]]:
     """Packets lost and time to be back for each agent, and for the L3 agent of the recipe beside it."""
-    with _lab(name) as lab:
+    with bench_lab(name, "--routers", str(ROUTERS)) as lab:
         lab.hotspare("apply", str(lab.layout.cluster_yaml), timeout_s=300)
-        _await_all(lab)
+        await_all(lab)
         node = _carrier(lab)
         ours = {agent: [_crash(lab, node, f"{GATEWAY}-{agent}") for _ in range(ROUNDS)] for agent in AGENTS}
         with _own_data_plane(lab, node):
@@ -72,69 +64,13 @@ def measured(name: str | None) -> tuple[list[Figure], list[str]]:
     return found, list(NOTES)
 
 
-@contextmanager
-def _lab(name: str | None) -> Iterator[Lab]:
-    """The lab of that name, which is up; or one that is up for as long as this lasts."""
-    if name:
-        yield Lab(Layout(name))
-        return
-    lab = Lab(Layout("bench"))
-    if lab.layout.up_json.exists() and namespace.exists(lab.layout.switch):
-        raise SystemExit("a lab named bench is up already: use it (--lab bench), or take it down")
-    try:
-        run([HOTSPARE, "lab", "up", "--name", lab.name, "--routers", str(ROUTERS)], 0, 900)
-        yield lab
-    finally:
-        run([HOTSPARE, "lab", "down", "--name", lab.name], 0, 120)
-
-
 def _crash(lab: Lab, node: str, resource: str) -> tuple[int, float]:
     """Packets lost and seconds until the agents are back."""
-    with _pinging(lab) as lines:
+    with pinging(lab) as pinged:
         began, back = map(float, lab.ssh(node, _CRASH.format(resource=resource), timeout_s=LIMIT_S).split())
-        _await_all(lab)
+        await_all(lab)
     lab.ssh(node, f"crm_resource --cleanup -r {resource}")
-    return _lost(lines), back - began
-
-
-@contextmanager
-def _pinging(lab: Lab) -> Iterator[list[str]]:
-    """Every floating IP is pinged from outside; the list has the probe's lines when the context has ended."""
-    order = json.dumps({"targets": _floating_ips(lab), "interval_s": INTERVAL_S, "limit_s": LIMIT_S})
-    argv = [HOTSPARE, "lab", "ssh", "ext", "--name", lab.name, "--", f"/usr/bin/python3 -IS - '{order}'"]
-    lines: list[str] = []
-    with tempfile.TemporaryFile() as said, subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=said) as probe:
-        assert probe.stdin
-        probe.stdin.write(script("ping.py"))
-        probe.stdin.close()
-        try:
-            answered = lambda: b'"replies"' in os.pread(said.fileno(), 1 << 20, 0)  # noqa: E731
-            eventually(answered, within_s=30, what="the probe is answered")
-            yield lines
-        finally:
-            probe.terminate()
-            probe.wait()
-        said.seek(0)
-        lines += said.read().decode().splitlines()
-
-
-def _lost(lines: list[str]) -> int:
-    """Requests without a reply, but for those of the last second, whose replies may not have been told yet."""
-    sent: dict[int, float] = {}
-    answered: set[tuple[int, int]] = set()
-    targets = 0
-    for line in lines:
-        if not line.endswith("}"):
-            continue  # cut when the probe ended
-        fact = json.loads(line)
-        if fact["k"] == "hello":
-            targets = len(fact["source"])
-        elif fact["k"] == "rounds":
-            sent |= {fact["first"] + offset: at for offset, at in enumerate(fact["at"])}
-        elif fact["k"] == "replies":
-            answered |= {(target, number) for target, number, _ in fact["r"]}
-    end = max(sent.values()) - 1
-    return sum((target, number) not in answered for number, at in sent.items() if at < end for target in range(targets))
+    return pinged.lost, back - began
 
 
 @contextmanager
@@ -153,7 +89,7 @@ def _own_data_plane(lab: Lab, node: str) -> Iterator[None]:
         lab.ssh(node, f"cibadmin --create --scope resources --xml-text '{group}'")
         lab.ssh(node, f"cibadmin --create --scope constraints --xml-text '{place}'")
         lab.ssh(node, f"{role.format(start, 'own-agents')} && crm_resource --wait", timeout_s=LIMIT_S)
-        _await_all(lab)
+        await_all(lab)
         yield
     finally:
         lab.ssh(node, f"{role.format(stop, 'own-agents')} && crm_resource --wait || :", timeout_s=180)
@@ -161,19 +97,7 @@ def _own_data_plane(lab: Lab, node: str) -> Iterator[None]:
             node, f"cibadmin --delete --xml-text '{place}'; cibadmin --delete --xml-text '<group id=\"own-agents\"/>'"
         )
         lab.ssh(node, role.format(start, f"{GATEWAY}-clone"))
-        _await_all(lab)
-
-
-def _floating_ips(lab: Lab) -> list[str]:
-    routers = json.loads((lab.state_dir / "topology.json").read_text())["routers"]
-    return [router["floating_ip"] for router in routers]
-
-
-def _await_all(lab: Lab) -> None:
-    """Every floating IP answers."""
-    script = " && ".join(f"ping -qc2 -i 0.2 -W1 {address}" for address in _floating_ips(lab))
-    ask = f"{{ {script}; }} >/dev/null 2>&1 && echo yes || echo no"
-    eventually(lambda: lab.ssh("ext", ask).strip() == "yes", within_s=LIMIT_S, what="every floating IP answers")
+        await_all(lab)
 
 
 def _carrier(lab: Lab) -> str:

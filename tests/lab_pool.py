@@ -6,8 +6,9 @@ import asyncio
 import json
 import shlex
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from hotspare.adapters.neutron_scheduling import NeutronScheduling
@@ -32,6 +33,7 @@ import json, sys
 from hotspare_ocf import daemon
 print(json.dumps(daemon.ask(sys.argv[1], within_s=5)))
 """
+CLOUDS = "/etc/hotspare/clouds.yaml"
 SOCKET = f"/run/hotspare/{RESCHEDULER}.sock"
 T = TypeVar("T")
 
@@ -71,6 +73,21 @@ class LabPool:
     def restarted(self) -> None:
         """The rescheduler is a new process, which has read its files anew."""
         self.lab.ssh(self.daemon(), f"crm_resource --restart --resource {RESCHEDULER}", timeout_s=180)
+
+    @contextmanager
+    def reaching_neutron_by(self, url: str) -> Iterator[None]:
+        """The rescheduler asks Neutron at this address, on whichever node it runs."""
+        override = f'"{CLOUD}": {{"network_endpoint_override": "{url}/v2.0",'
+        edit = shlex.quote(f's|"{CLOUD}": {{|{override}|')
+        for node in NODES:
+            self.lab.ssh(node, f"cp -p {CLOUDS} {CLOUDS}.before; sed -i {edit} {CLOUDS}; grep -q override {CLOUDS}")
+        self.restarted()
+        try:
+            yield
+        finally:
+            for node in NODES:
+                self.lab.ssh(node, f"mv {CLOUDS}.before {CLOUDS}")
+            self.restarted()
 
     def mark_leaving(self, *nodes: str) -> None:
         """These nodes, and no others, are to have no routers."""

@@ -18,7 +18,6 @@ import pytest
 
 from balancer import ABSENT, Answer, At, Balancer, Call, EveryNthFails, Forward, Slow
 from hotspare.lab.cluster_file import POOL
-from hotspare.lab.openstack.clouds import CLOUD
 from hotspare.model.routing import Standing
 from hotspare.plan.names import local
 from lab_parts import Lab, eventually
@@ -34,7 +33,6 @@ BEGUN_S = 120
 SERVED_S = 400
 BACK_S = 300
 AWAY_S = 300 if os.environ.get("HOTSPARE_TEST_PATIENCE") == "full" else 45
-CLOUDS = "/etc/hotspare/clouds.yaml"
 PACKAGES = "/usr/lib/ocf/lib/hotspare/python"
 BY_HAND = "/run/hotspare-by-hand"
 OFF_BY = "/run/hotspare-clock-off-by"
@@ -78,18 +76,8 @@ def pool(lab: Lab) -> Iterator[LabPool]:
 @pytest.fixture(scope="module")
 def balancer(pool: LabPool) -> Iterator[Balancer]:
     """The rescheduler reaches Neutron by this load balancer, on whichever node it runs."""
-    with Balancer(pool.lab.layout).serving() as serving:
-        override = f'"{CLOUD}": {{"network_endpoint_override": "{serving.url}/v2.0",'
-        edit = shlex.quote(f's|"{CLOUD}": {{|{override}|')
-        for node in NODES:
-            pool.lab.ssh(node, f"cp -p {CLOUDS} {CLOUDS}.before; sed -i {edit} {CLOUDS}; grep -q override {CLOUDS}")
-        pool.restarted()
-        try:
-            yield serving
-        finally:
-            for node in NODES:
-                pool.lab.ssh(node, f"mv {CLOUDS}.before {CLOUDS}")
-            pool.restarted()
+    with Balancer(pool.lab.layout).serving() as serving, pool.reaching_neutron_by(serving.url):
+        yield serving
 
 
 @pytest.fixture

@@ -1,0 +1,97 @@
+"""The lab's floating IPs, pinged from outside while something is done to the nodes behind them."""
+
+import json
+import os
+import subprocess
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+
+from hotspare.adapters.site import script
+from lab_parts import HOTSPARE, Lab, eventually
+
+INTERVAL_S = 0.05
+LIMIT_S = 600
+ANSWERS_WITHIN_S = 240
+
+
+class Pinged:
+    """What the probe told, once it has ended. Times are seconds by the wall clock, which all machines share."""
+
+    def __init__(self) -> None:
+        self._sent: dict[int, float] = {}
+        self._answered: set[tuple[int, int]] = set()
+        self._targets = 0
+
+    def read(self, lines: list[str]) -> None:
+        """The probe's lines, of which the last may be cut."""
+        for line in lines:
+            if not line.endswith("}"):
+                continue
+            fact = json.loads(line)
+            if fact["k"] == "hello":
+                self._targets = len(fact["source"])
+            elif fact["k"] == "rounds":
+                self._sent |= {fact["first"] + offset: at for offset, at in enumerate(fact["at"])}
+            elif fact["k"] == "replies":
+                self._answered |= {(target, number) for target, number, _ in fact["r"]}
+
+    @property
+    def lost(self) -> int:
+        """Requests without a reply, but for those of the last second, whose replies may not have been told yet."""
+        return sum(map(len, self._losses().values()))
+
+    def back(self) -> list[float]:
+        """When each floating IP that lost a request was first asked after its last loss."""
+        between = sorted(self._sent)
+        following = dict(pairwise(between))
+        return sorted(self._sent[following[max(lost)]] for lost in self._losses().values())
+
+    def _losses(self) -> dict[int, list[int]]:
+        end_s = max(self._sent.values()) - 1
+        found = defaultdict(list)
+        for number, at_s in self._sent.items():
+            for target in range(self._targets):
+                if at_s < end_s and (target, number) not in self._answered:
+                    found[target].append(number)
+        return found
+
+
+@contextmanager
+def pinging(lab: Lab) -> Iterator[Pinged]:
+    """Every floating IP is pinged from outside; what came of it is known when the context has ended."""
+    order = json.dumps({"targets": floating_ips(lab), "interval_s": INTERVAL_S, "limit_s": LIMIT_S})
+    argv = [HOTSPARE, "lab", "ssh", "ext", "--name", lab.name, "--", f"/usr/bin/python3 -IS - '{order}'"]
+    pinged = Pinged()
+    with tempfile.TemporaryFile() as said, subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=said) as probe:
+        assert probe.stdin
+        probe.stdin.write(script("ping.py"))
+        probe.stdin.close()
+        try:
+            answered = lambda: b'"replies"' in os.pread(said.fileno(), 1 << 20, 0)  # noqa: E731
+            eventually(answered, within_s=30, what="the probe is answered")
+            yield pinged
+        finally:
+            probe.terminate()
+            probe.wait()
+        said.seek(0)
+        pinged.read(said.read().decode().splitlines())
+
+
+def floating_ips(lab: Lab) -> list[str]:
+    """One a router."""
+    routers = json.loads(lab.layout.topology_json.read_text())["routers"]
+    return [router["floating_ip"] for router in routers]
+
+
+def await_all(lab: Lab) -> None:
+    """Every floating IP answers."""
+    each = " ".join(floating_ips(lab))
+    ask = f"for one in {each}; do ping -qc2 -i 0.2 -W1 $one >/dev/null 2>&1 || exit 0; done; echo yes"
+    eventually(
+        lambda: lab.ssh("ext", ask, timeout_s=120).strip() == "yes",
+        within_s=ANSWERS_WITHIN_S,
+        what="every floating IP answers",
+    )

@@ -1,0 +1,125 @@
+"""The data plane of a gateway: all that the kernel and Open vSwitch need to forward for its routers.
+
+The node that carries the gateway has it, and a spare keeps it as a parked twin. Values are what the kernel and OVSDB
+say, in a form that is the same on both nodes: no interface index, port number, cookie, handle or pid.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+PARKED_TAG = 4095
+"""The VLAN that Open vSwitch drops. Source: Neutron, `DEAD_VLAN_TAG`; br_int.py installs the drop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plug:
+    """A router's port in the switch: a row of OVSDB's Port and the one of its Interface."""
+
+    name: str
+    """`qr-…` or `qg-…`."""
+    bridge: str
+    port: str
+    """Neutron's id (`iface-id`)."""
+    mac: str
+    mtu: int | None
+    """`mtu_request`; None where the switch chooses."""
+    tag: int
+    """The local VLAN in which it forwards, also while it is parked."""
+    external_ids: Mapping[str, str]
+    """Of the Interface, as Neutron's agents want them: `iface-id`, `attached-mac`, `iface-status`, …"""
+    other_config: Mapping[str, str]
+    """Of the Port: `net_uuid`, `segmentation_id`, `network_type`, `physical_network`, `tag`."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Address:
+    """An address of a device, without what the kernel adds by itself (link-local, broadcast)."""
+
+    cidr: str
+    """`10.0.0.1/24`, `2001:db8::1/64`: in the canonical form of `ipaddress`."""
+    scope: int = 0
+    """0 global, 253 link, 254 host. Source: linux/rtnetlink.h, rt_scope_t."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A router's end of a plug, in its namespace; the device is up, or it would not forward."""
+
+    name: str
+    addresses: frozenset[Address]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Route:
+    """A route that somebody set; not what the kernel derives from addresses (protocol kernel)."""
+
+    destination: str
+    """A network in canonical form; `0.0.0.0/0` and `::/0` are the default ones."""
+    via: str = ""
+    device: str = ""
+    source: str = ""
+    metric: int = 0
+    table: int = 254
+    protocol: int = 3
+    scope: int = 0
+
+
+class Family(StrEnum):
+    """Whose rules."""
+
+    V4 = "ipv4"
+    V6 = "ipv6"
+
+
+@dataclass(frozen=True, slots=True)
+class HelperFile:
+    """A file that a router's haproxy or radvd reads, as Neutron's agent wrote it."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouterPlane:
+    """One router as one node has it."""
+
+    router: str
+    """Neutron's id; its namespace is `qrouter-<id>`."""
+    plugs: Mapping[str, Plug] = field(default_factory=dict)
+    """By name."""
+    devices: Mapping[str, Device] = field(default_factory=dict)
+    """By name; a plug without a device here is in the switch and not in the namespace."""
+    routes: frozenset[Route] = frozenset()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    """Below /proc/sys/net, with slashes: `ipv4/ip_forward`."""
+    rules: Mapping[Family, str] = field(default_factory=dict)
+    """`iptables-save` and `ip6tables-save`, without comments and counters."""
+    files: frozenset[HelperFile] = frozenset()
+    unstaged: tuple[str, ...] = ()
+    """What forwards of it and is not described here, in words (`QoS of qg-…`): such a router is not kept as a twin, and
+    the agents build it after a takeover."""
+
+    @property
+    def namespace(self) -> str:
+        return f"qrouter-{self.router}"
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """A bridge of the switch, and how it forwards."""
+
+    name: str
+    flows: frozenset[str]
+    """As `ovs-ofctl --names dump-flows` says them, without cookies, counters and ages."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataPlane:
+    """All of a gateway's."""
+
+    gateway: str
+    routers: Mapping[str, RouterPlane]
+    """By id."""
+    bridges: Mapping[str, Bridge]
+    """By name: the integration bridge, the physical bridges, the tunnel bridge."""

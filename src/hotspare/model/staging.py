@@ -1,0 +1,152 @@
+"""What is done to a node so that it has a twin, forwards by it, and is silent again: one value a side effect.
+
+All are idempotent: carried out twice they are as good as once, and one that was cut is finished by the next.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hotspare.model.dataplane import Address, Family, HelperFile, Plug, Route
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPlug:
+    """A plug as the switch has it now."""
+
+    plug: Plug
+    parked: bool
+    """Whether it can neither send nor receive: tag and trunk are PARKED_TAG and nothing else."""
+    hidden: bool
+    """Whether Neutron's agents do not see it: Neutron's external ids are kept under other names."""
+    owner: str
+    """The gateway that staged it (`external_ids:hotspare-gateway`); empty: somebody else, Neutron's agents above all."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddNamespace:
+    """A router's namespace is there, with its loopback up."""
+
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropNamespace:
+    """It is gone, with all that is in it."""
+
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True)
+class StagePlugs:
+    """These plugs are in the switch, parked and hidden, in one transaction; other values of theirs are as given."""
+
+    gateway: str
+    plugs: tuple[Plug, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RemovePlugs:
+    """No port of these names is in the switch; one transaction."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unpark:
+    """These plugs forward, each in its local VLAN, and Neutron's agents see them; one transaction."""
+
+    plugs: tuple[Plug, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """These plugs are parked and hidden; one transaction."""
+
+    gateway: str
+    plugs: tuple[Plug, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetFlows:
+    """The bridge forwards by these flows and no others; one OpenFlow bundle. It fails closed (`fail_mode=secure`)."""
+
+    bridge: str
+    flows: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class MoveDevice:
+    """The switch's device is in the namespace, up, with its mac and mtu."""
+
+    name: str
+    namespace: str
+    mac: str
+    mtu: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetAddresses:
+    """The device has these addresses more, and those less."""
+
+    namespace: str
+    device: str
+    add: tuple[Address, ...]
+    remove: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetRoutes:
+    """The namespace has these routes more, and those less."""
+
+    namespace: str
+    add: tuple[Route, ...]
+    remove: tuple[Route, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetSysctls:
+    """Values below /proc/sys/net of the namespace."""
+
+    namespace: str
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SetRules:
+    """The namespace has these rules and no others, of one family."""
+
+    namespace: str
+    family: Family
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFile:
+    """The file is as given, root's, replaced at once."""
+
+    file: HelperFile
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFile:
+    """There is no such file."""
+
+    path: str
+
+
+InSwitch = StagePlugs | RemovePlugs | Unpark | Park | SetFlows
+Inside = AddNamespace | DropNamespace | MoveDevice | SetAddresses | SetRoutes | SetSysctls | SetRules
+Step = InSwitch | Inside | WriteFile | RemoveFile
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """One frame: the address is at this mac now. ARP request and reply for IPv4, unsolicited neighbour advertisement
+    for IPv6.
+    """
+
+    namespace: str
+    device: str
+    mac: str
+    address: str
+    """Without prefix length."""
