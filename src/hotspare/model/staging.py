@@ -19,7 +19,7 @@ class SeenPlug:
     hidden: bool
     """Whether Neutron's agents do not see it: Neutron's external ids are kept under other names."""
     owner: str
-    """The gateway that staged it (`external_ids:hotspare-gateway`); empty: somebody else, Neutron's agents above all."""
+    """The gateway that staged it (`external_ids:hotspare-gateway`); empty: not ours, above all Neutron's agents."""
 
 
 @dataclass(frozen=True, slots=True)
