@@ -1,12 +1,12 @@
-"""The labs that lab tests run on, for the session: `lab` is a whole one; `bare_lab` has machines, cables and power, and
-a cluster once a test has made one.
+"""The labs that lab tests run on, for the session: `lab` is a whole one; `pool_lab` is another, whose nodes are a pool;
+`bare_lab` has machines, cables and power, and a cluster once a test has made one.
 
 HOTSPARE_TEST_LAB names the whole one (default `test`), HOTSPARE_TEST_ROUTERS says how many routers it has. A lab of
 that name that is up before is used as it is and left up: bring it up by hand once, and tests start at once.
-HOTSPARE_TEST_BARE_LAB names the bare one (default `testbare`).
+HOTSPARE_TEST_POOL_LAB names that of the pool (default `testpool`), HOTSPARE_TEST_BARE_LAB the bare one (`testbare`).
 
-Side by side (`pytest -n 2 --dist each`) the first process runs what needs the whole lab, which is one for all, and the
-second the rest. `--dist loadgroup` would say the same by marks, but cannot name groups with this pytest.
+Side by side (`pytest -n 2 --dist each`) the first process runs what needs `lab`, and the second the rest. By marks,
+`--dist loadgroup` would say the same, but it cannot name groups with this pytest.
 """
 
 import os
@@ -57,6 +57,13 @@ def _lab(name: str, *options: str, timeout_s: float) -> Iterator[Lab]:
 def lab() -> Iterator[Lab]:
     routers = os.environ.get("HOTSPARE_TEST_ROUTERS", "4")
     yield from _lab(os.environ.get("HOTSPARE_TEST_LAB", "test"), "--routers", routers, timeout_s=900)
+
+
+@pytest.fixture(scope="session")
+def pool_lab() -> Iterator[Lab]:
+    routers = os.environ.get("HOTSPARE_TEST_ROUTERS", "4")
+    name = os.environ.get("HOTSPARE_TEST_POOL_LAB", "testpool")
+    yield from _lab(name, "--strategy", "reschedule", "--routers", routers, timeout_s=900)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +26,10 @@ SETTLE_LIMIT_S = 200
 
 
 @pytest.fixture(scope="module")
-def made(lab: Lab) -> Iterator[Lab]:
+def made(pool_lab: Lab) -> Lab:
     """The lab with a pool of its nodes, whatever it was before."""
-    with pooled(lab):
-        yield lab
+    pooled(pool_lab)
+    return pool_lab
 
 
 @pytest.fixture(scope="module")

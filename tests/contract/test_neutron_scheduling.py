@@ -137,7 +137,7 @@ def cloud(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         with Standin(made_cloud(hosts=len(HOSTS), routers=4)).served() as standin:
             yield StandinCloud(standin, directory)
     else:
-        with LabCloud(request.getfixturevalue("lab"), directory).served() as real:
+        with LabCloud(request.getfixturevalue("pool_lab"), directory).served() as real:
             yield real
 
 

@@ -63,14 +63,14 @@ datetime.datetime = OtherDatetime
 
 
 @pytest.fixture(scope="module")
-def pool(lab: Lab) -> Iterator[LabPool]:
+def pool(pool_lab: Lab) -> Iterator[LabPool]:
     """The lab with a pool that works, whatever it was before. No node is leaving before and after."""
-    with pooled(lab):
-        made = LabPool(lab)
-        made.mark_leaving()
-        yield made
-        made.mark_leaving()
-        lab.ssh(NODES[0], f"crm_resource --cleanup --resource {RESCHEDULER}")
+    pooled(pool_lab)
+    made = LabPool(pool_lab)
+    made.mark_leaving()
+    yield made
+    made.mark_leaving()
+    pool_lab.ssh(NODES[0], f"crm_resource --cleanup --resource {RESCHEDULER}")
 
 
 @pytest.fixture(scope="module")

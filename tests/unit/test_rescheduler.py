@@ -439,6 +439,21 @@ async def test_a_hung_agent_gets_its_router_back_and_the_drain_says_so():
 
 
 @story
+async def test_a_slow_agent_has_time_to_let_go_also_of_a_router_whose_ports_neutron_does_not_show():
+    world = cloud(hosts=3, routers=3)
+    world.let_go_s = 20.0
+    pool = await begun(world)
+    (router,) = (one for one, agents in world.serving.items() if agents == ["l3-net1"])
+    for port in world.ports[router]:
+        port.active = False
+    pool.cluster.drains["net1"] = "now"
+    await pool.until(lambda: pool.agents_of(router) == ())
+    unbound_s = virtual_time.now()
+    await pool.until(lambda: pool.agents_of(router) not in ((), ("l3-net1",)))
+    assert virtual_time.now() - unbound_s > world.let_go_s
+
+
+@story
 async def test_a_drain_that_shall_stop_at_the_first_failure_does():
     world = cloud(hosts=3, routers=30)
     world.let_go_s = 1e9

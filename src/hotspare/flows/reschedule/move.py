@@ -145,6 +145,9 @@ class Carrier:
         if self._world.stopping():
             raise _OverError(Stage.DROPPED, "not begun: this rescheduler is being stopped")
         self._hindered()
+        shown = self._world.standings().get(agent) is Standing.GONE or await self._ports.shows(
+            self.move.router, self._world.host(agent)
+        )
         begun_s = self._world.now()
         self.closed.clear()
         call = self._calls.ask("unbind", First.UNBIND, lambda: self._still_unbind(agent))
@@ -157,7 +160,7 @@ class Carrier:
         self._lost_s = self._lost_s or begun_s
         await self._note(Stage.UNBOUND)
         if self._world.standings().get(agent) is not Standing.GONE:
-            await self._let_go(agent)
+            await self._let_go(agent, shown=shown)
 
     async def _still_unbind(self, agent: str) -> None:
         """The world may have changed while this call waited for its turn."""
@@ -232,12 +235,17 @@ class Carrier:
 
     # --- what a living source, and the ports, take -------------------------------------------------------------------
 
-    async def _let_go(self, agent: str) -> None:
+    async def _let_go(self, agent: str, *, shown: bool) -> None:
         """The source does not serve the router any more; one that does not let go gets it back.
 
-        Else two nodes would answer for one address.
+        Else two nodes would answer for one address. Where Neutron showed no port of the router wired there to begin
+        with (a DOWN that came late stays until the agent's next report), it cannot show that none is any more: then the
+        source has as long as one that hangs.
         """
         host = self._world.host(agent)
+        if not shown and self.job.has_ports:
+            await asyncio.sleep(LET_GO_S)
+            return
         if await self._ports.gone(self.move.router, host, within_s=LET_GO_S):
             return
         if self._world.standings().get(agent) is Standing.GONE:

@@ -49,6 +49,14 @@ class PortWatch:
         """Whether all ports of the router are wired on the host within the limit. A router without ports is."""
         return await self._wait(router, host, on_host=True, within_s=within_s)
 
+    async def shows(self, router: str, host: str) -> bool:
+        """Whether Neutron shows a port of the router wired on the host, so that it can show when none is any more."""
+        try:
+            found = await self._calls.ask("ports", First.READ, lambda: self._scheduling.ports((router,)))
+        except HotspareError:
+            return False
+        return any(port.host == host and port.active for port in found)
+
     async def gone(self, router: str, host: str, *, within_s: float) -> bool:
         """Whether no port of the router is wired on the host any more, within the limit."""
         return await self._wait(router, host, on_host=False, within_s=within_s) is Wired.YES
