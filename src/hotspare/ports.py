@@ -1,20 +1,26 @@
 """What flows need from the outside, as Protocols; `adapters/` fulfil them and `wiring/` joins the two."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from hotspare.codec.twin_frames import Frame
 from hotspare.model.cleaning import NodeCleaning
 from hotspare.model.cluster import ClusterStatus
+from hotspare.model.connection import Carried, Kept
+from hotspare.model.dataplane import DataPlane, HelperFile
 from hotspare.model.drill import NodeState, Place, Router
+from hotspare.model.errors import HotspareError
 from hotspare.model.event import Event
 from hotspare.model.moving import MovePlan
 from hotspare.model.observed import NodeFacts, Query
 from hotspare.model.rescheduling import Report
 from hotspare.model.routing import Leasing, MoveRecord, RouterPort, Routing
+from hotspare.model.staging import Announced, Announcement, Inside, InsideLook, InSwitch, SwitchChange, SwitchLook
 from hotspare.model.status import AgentReport
 from hotspare.model.step import Step
+from hotspare.model.twin_channel import Came
 
 OK = frozenset({0})
 
@@ -278,4 +284,176 @@ class Site(Marks, Protocol):
 
     async def versions(self) -> Mapping[str, str]:
         """The versions of what the drill proves: component → version."""
+        ...
+
+
+Tell = Callable[[str, Mapping[str, object]], None]
+"""What happened, and the facts: for whoever reads the machine's log."""
+
+
+class Switch(Protocol):
+    """Open vSwitch of this node.
+
+    Raises (all of them): NotReachableError (it does not answer), TimedOutError (it may be changed) or RefusedError
+    (nothing was changed).
+    """
+
+    async def look(self, gateway: str, *, flows: bool) -> SwitchLook:
+        """Routers' ports; with flows also how all bridges forward."""
+        ...
+
+    async def carry_out(self, step: InSwitch, *, within_s: float) -> None:
+        """The step is true, in the database and in what forwards."""
+        ...
+
+    def changes(self) -> AsyncIterator[SwitchChange]:
+        """What changes from now on. The first says that the watch has begun: what was seen before may be old."""
+        ...
+
+
+class Namespaces(Protocol):
+    """The namespaces of this node's routers."""
+
+    async def look(self, namespaces: Collection[str] | None = None) -> Mapping[str, InsideLook]:
+        """What is in these, or in all; those that are not there are left out."""
+        ...
+
+    async def carry_out(self, steps: Sequence[Inside]) -> Mapping[str, HotspareError]:
+        """The steps are true, but for those in the namespaces that are given back, each with what hindered it."""
+        ...
+
+    def changes(self) -> AsyncIterator[frozenset[str]]:
+        """Those in which something changed; first, at once, all.
+
+        Raises:
+            NotReachableError: they cannot be watched (any more).
+        """
+        ...
+
+
+class HelperFiles(Protocol):
+    """The files that routers' haproxy and radvd read on this node."""
+
+    def read(self) -> Mapping[str, str]:
+        """Path → text."""
+        ...
+
+    def write(self, file: HelperFile) -> None:
+        """The file is as given.
+
+        Raises:
+            RefusedError: it cannot be written.
+        """
+        ...
+
+    def remove(self, path: str) -> None:
+        """There is no such file."""
+        ...
+
+
+class TwinRecord(Protocol):
+    """The last data plane that a spare was told, kept on disk."""
+
+    def kept(self) -> DataPlane | None:
+        """None: there is none, or none that this version understands."""
+        ...
+
+    def keep(self, plane: DataPlane) -> None:
+        """It survives this process.
+
+        Raises:
+            RefusedError: it cannot be written.
+        """
+        ...
+
+
+class CarrierConnections(Protocol):
+    """The connections of this node's routers, given out as they change."""
+
+    def watch(self, own: Mapping[str, Collection[bytes]]) -> None:
+        """These namespaces, each with the router's own addresses (packed)."""
+        ...
+
+    def renew(self) -> None:
+        """The next batches have all connections."""
+        ...
+
+    def batches(self) -> AsyncIterator[bytes]:
+        """Batches for `SpareConnections.apply`."""
+        ...
+
+    def sums(self) -> Carried:
+        """What can be told of it."""
+        ...
+
+
+class SpareConnections(Protocol):
+    """The carrier's connections, in the kernel of this node."""
+
+    async def apply(self, batch: bytes) -> None:
+        """These connections more, and those less.
+
+        Raises:
+            ValueError: it is no batch.
+        """
+        ...
+
+    async def mend(self, namespaces: Collection[str]) -> None:
+        """These namespaces have the connections that they are to have."""
+        ...
+
+    def sums(self) -> Kept:
+        """What can be told of it."""
+        ...
+
+    async def close(self) -> None:
+        """Nothing is put in or taken out any more."""
+        ...
+
+
+class Burst(Protocol):
+    """Announcements that are ready to be sent."""
+
+    async def send(self) -> Announced:
+        """They are with the kernel, but for those that it would not take."""
+        ...
+
+
+class Announcer(Protocol):
+    """Tells neighbours where an address is now."""
+
+    def prepare(self, announcements: Sequence[Announcement]) -> Burst:
+        """To be sent as often as wanted."""
+        ...
+
+
+class Publisher(Protocol):
+    """What the carrier says to all spares that listen."""
+
+    def carry(self, *, carries: bool) -> None:
+        """Whether this node carries the gateway."""
+        ...
+
+    def publish(self, frames: Iterable[Frame]) -> None:
+        """Every spare gets these. Never waits."""
+        ...
+
+
+class Subscriber(Protocol):
+    """Links to the other nodes' stagers."""
+
+    async def run(self, take: Callable[[str, Came], Awaitable[None]]) -> None:
+        """Keep them, and hand on what comes."""
+        ...
+
+    def even_s(self) -> float | None:
+        """All that the carrier had published by then (monotonic seconds) was taken; None: that cannot be said."""
+        ...
+
+    def carriers(self) -> Collection[str]:
+        """The peers that say that they carry the gateway."""
+        ...
+
+    def words(self) -> Mapping[str, str]:
+        """The other nodes → how they are reached."""
         ...

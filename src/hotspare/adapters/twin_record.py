@@ -1,0 +1,35 @@
+"""The last data plane that a spare was told, on this node's disk."""
+
+import os
+from pathlib import Path
+
+from hotspare.codec import dataplane_json
+from hotspare.model.dataplane import DataPlane
+from hotspare.model.errors import RefusedError
+
+MODE = 0o600
+
+
+class DiskRecord:
+    """Fulfils `ports.TwinRecord` by one file, replaced at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def kept(self) -> DataPlane | None:
+        """See `ports.TwinRecord`."""
+        try:
+            return dataplane_json.plane(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def keep(self, plane: DataPlane) -> None:
+        """See `ports.TwinRecord`."""
+        draft = self._path.with_name(f"{self._path.name}.new")
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, MODE), "w", encoding="utf-8") as file:
+                file.write(dataplane_json.text(plane))
+            draft.replace(self._path)
+        except OSError as failed:
+            raise RefusedError(f"{self._path}: {failed.strerror}", code=failed.errno or 0) from failed

@@ -1,0 +1,49 @@
+"""What daemons on a node have in common as processes: one of a kind, told to end by a signal, telling in lines."""
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+from hotspare.adapters.machine_log import MachineLog
+from hotspare.ports import Tell
+
+
+def only_one(state_dir: str, what: str) -> int:
+    """This is the only daemon with this directory on this machine, for as long as the descriptor is open.
+
+    Raises:
+        OSError: another one runs; `what` says of what.
+    """
+    directory = Path(state_dir)
+    directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise OSError(f"another {what} runs on this node: it holds {directory}/lock") from None
+    return lock
+
+
+def told_to_end() -> asyncio.Event:
+    """Set by SIGTERM or SIGINT; for a running event loop."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signal_ in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_, told.set)
+    return told
+
+
+def teller(log: MachineLog) -> Tell:
+    """Tells on the standard output and in the machine's log: an event's name and its facts, one line an event."""
+
+    def tell(what: str, facts: Mapping[str, object]) -> None:
+        line = " ".join((f"event={what}", *(f"{name}={json.dumps(value)}" for name, value in facts.items())))
+        print(line, flush=True)
+        log.tell(line)
+
+    return tell

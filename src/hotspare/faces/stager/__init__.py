@@ -1,0 +1,1 @@
+"""The stager as a process of a node."""

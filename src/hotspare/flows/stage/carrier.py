@@ -1,0 +1,112 @@
+"""The carrier's work: it looks at its own data plane and publishes what changes."""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from ipaddress import ip_interface
+
+from hotspare.codec import dataplane_json
+from hotspare.codec.twin_frames import Frame
+from hotspare.flows.stage.node import Node
+from hotspare.flows.stage.payload import Payload
+from hotspare.model.dataplane import DataPlane
+from hotspare.model.errors import HotspareError
+from hotspare.plan.twin.deltas import delta
+from hotspare.plan.twin.observed import observed
+from hotspare.ports import CarrierConnections, Publisher, Tell
+
+GATHER_S = 0.05
+"""Changes that come together are told together: Neutron's agents make a router in many small ones."""
+SETTLE_S = 1.5
+"""So long after a change the bridges' flows are looked at again: they come after the ports, and nobody tells."""
+COMPARE_S = 60.0
+PAUSE_S = 1.0
+
+
+class Carrier:
+    """Publishes the data plane of one gateway from the node that carries it."""
+
+    def __init__(
+        self,
+        gateway: str,
+        node: Node,
+        connections: CarrierConnections | None,
+        publisher: Publisher,
+        *,
+        now: Callable[[], float],
+        tell: Tell,
+    ) -> None:
+        self._gateway, self._node, self._connections, self._publisher = gateway, node, connections, publisher
+        self._now, self._tell = now, tell
+        self._compared_s = now()
+        self._settle_at_s: float | None = None
+        self.plane = DataPlane(gateway, {}, {})
+        """What was published last."""
+        self.trouble = ""
+
+    def begin(self, plane: DataPlane) -> None:
+        """From here on; what changes is told as a change of this one."""
+        self.plane = plane
+        self._node.forget()
+
+    def whole(self) -> Iterable[Frame]:
+        """All that a spare has to know that has just begun to listen; its connections follow by themselves."""
+        if self._connections is not None:
+            self._connections.renew()
+        return [Frame(Payload.PLANE, dataplane_json.text(self.plane).encode())]
+
+    async def run(self) -> None:
+        """Publish until this is cancelled."""
+        await asyncio.gather(self._publish_planes(), self._publish_connections())
+
+    async def _publish_planes(self) -> None:
+        while True:
+            await self._something_to_do()
+            try:
+                self.look_taken(observed(self._gateway, await self._node.look()))
+                self.trouble = ""
+            except HotspareError as failed:
+                self.trouble = failed.message
+                self._tell("carrier.cannot_look", {"gateway": self._gateway, "why": failed.message})
+                await asyncio.sleep(PAUSE_S)
+
+    async def _something_to_do(self) -> None:
+        until_s = self._compared_s + COMPARE_S
+        if self._settle_at_s is not None:
+            until_s = min(until_s, self._settle_at_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, until_s - self._now())):
+                await self._node.stirred.wait()
+                self._settle_at_s = self._now() + SETTLE_S
+                await asyncio.sleep(GATHER_S)
+                return
+        if self._now() - self._compared_s >= COMPARE_S:
+            self._compared_s = self._now()
+            self._node.forget()
+        self._settle_at_s = None
+        self._node.forget_flows()
+
+    def look_taken(self, plane: DataPlane) -> None:
+        """This is the data plane now: what is new is told."""
+        change = delta(self.plane, plane)
+        self.plane = plane
+        if change.routers or change.routers_gone or change.bridges or change.bridges_gone:
+            self._publisher.publish([Frame(Payload.CHANGE, dataplane_json.text(change).encode())])
+        if self._connections is not None:
+            self._connections.watch(own_addresses(plane))
+
+    async def _publish_connections(self) -> None:
+        if self._connections is None:
+            return
+        async for batch in self._connections.batches():
+            self._publisher.publish([Frame(Payload.CONNECTIONS, batch)])
+
+
+def own_addresses(plane: DataPlane) -> Mapping[str, Collection[bytes]]:
+    """Namespace → the router's own addresses, packed."""
+    return {
+        router.namespace: frozenset(
+            ip_interface(address.cidr).ip.packed for device in router.devices.values() for address in device.addresses
+        )
+        for router in plane.routers.values()
+    }

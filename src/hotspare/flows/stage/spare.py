@@ -1,0 +1,202 @@
+"""A spare's work: it hears what the carrier has, and keeps a parked twin of it."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from hotspare.codec import dataplane_json
+from hotspare.codec.twin_frames import Frame
+from hotspare.flows.stage.node import Node
+from hotspare.flows.stage.payload import Payload
+from hotspare.model.dataplane import DataPlane
+from hotspare.model.errors import HotspareError
+from hotspare.model.stager import Settings
+from hotspare.model.staging import NodeLook
+from hotspare.model.twin_channel import Came, Fresh, Lost, Standing, Whole
+from hotspare.plan.twin.deltas import applied
+from hotspare.plan.twin.demotion import demotion
+from hotspare.plan.twin.differences import differences
+from hotspare.plan.twin.freshness import Freshness
+from hotspare.plan.twin.staged import left_out
+from hotspare.ports import SpareConnections, Tell, TwinRecord
+
+STEP_S = 20.0
+"""For one transaction; ovs-vswitchd plugs a hundred ports in one within a second or two (measured)."""
+COMPARE_S = 60.0
+"""All of the node is looked at so often, and not only what is known to have changed."""
+MEND_S = 5.0
+"""How often connections are given to namespaces that have come."""
+PAUSE_S, PAUSE_MAX_S = 0.5, 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Standings:
+    """What a spare has to do with, as far as it is known."""
+
+    wanted: DataPlane | None
+    cold: Mapping[str, str]
+    hindered: Mapping[str, str]
+    """Namespace → what hindered the last steps in it."""
+    trouble: str
+
+
+class Spare:
+    """Keeps the twin of one gateway on this node."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        node: Node,
+        connections: SpareConnections | None,
+        record: TwinRecord,
+        *,
+        even_s: Callable[[], float | None],
+        now: Callable[[], float],
+        tell: Tell,
+    ) -> None:
+        """`even_s` says when all that the carrier had published until then had been taken (monotonic seconds)."""
+        self._settings, self._node, self._connections, self._record = settings, node, connections, record
+        self._even_s, self._now, self._tell = even_s, now, tell
+        self.wanted: DataPlane | None = None
+        """The carrier's data plane, on its last word."""
+        self._coming: DataPlane | None = None
+        self._is_staged = False
+        self._equal_s: float | None = None
+        self._cold: Mapping[str, str] = {}
+        self._hindered: Mapping[str, str] = {}
+        self._trouble = ""
+        self._compared_s = self._mended_s = now()
+
+    def want(self, plane: DataPlane | None) -> None:
+        """This is the gateway's data plane from now on; None: nothing is known of it."""
+        if plane == self.wanted:
+            return
+        self.wanted = plane
+        self._is_staged = False
+        if plane is not None:
+            self._node.known |= plane.routers.keys()
+        self._node.stirred.set()
+
+    # --- what comes from the carrier ---------------------------------------------------------------------------------
+
+    async def take(self, peer: str, came: Came) -> None:
+        """A peer has told something; peers that do not carry the gateway tell only that they do not."""
+        try:
+            await self._taken(came)
+        except ValueError as wrong:
+            self._trouble = f"{peer} tells what this version does not understand: {wrong}"
+            self._tell("twin.not_understood", {"gateway": self._settings.gateway, "peer": peer, "why": str(wrong)})
+
+    async def _taken(self, came: Came) -> None:
+        match came:
+            case Fresh():
+                self._coming = None
+            case Frame(Payload.PLANE, payload):
+                self._coming = dataplane_json.plane(payload.decode())
+            case Frame(Payload.CHANGE, payload) if self._coming is not None:
+                self._coming = applied(self._coming, dataplane_json.delta(payload.decode()))
+                self._heard()
+            case Frame(Payload.CONNECTIONS, payload) if self._connections is not None:
+                await self._connections.apply(payload)
+            case Whole():
+                self._heard()
+            case Standing() | Lost() | Frame():
+                pass
+
+    def _heard(self) -> None:
+        if self._coming is not None and self._coming.gateway == self._settings.gateway:
+            self._trouble = ""
+            self.want(self._coming)
+
+    # --- staging -----------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Keep the twin until this is cancelled: wherever it is cut, it goes on from there."""
+        pause_s = PAUSE_S
+        while True:
+            await self._something_to_do()
+            try:
+                well = await self._round()
+            except HotspareError as failed:
+                well, self._trouble = False, failed.message
+                self._node.forget()
+                self._tell("twin.hindered", {"gateway": self._settings.gateway, "why": failed.message})
+            if well:
+                pause_s = PAUSE_S
+            else:
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, PAUSE_MAX_S)
+
+    async def _something_to_do(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MEND_S):
+                await self._node.stirred.wait()
+        if self._now() - self._compared_s >= COMPARE_S:
+            self._compared_s = self._now()
+            self._node.forget()
+
+    async def _round(self) -> bool:
+        """Whether all that is wanted could be done, or was done already."""
+        seen = await self._node.look()
+        if seen.carried == self._settings.gateway:
+            return True  # it is being promoted, or was: nothing here is to be parked
+        wanted = self._wanted(seen)
+        if wanted is None:
+            park = demotion(self._settings.gateway, seen)
+            if park.plugs:
+                await self._node.carry_out([park], within_s=STEP_S)
+            return True
+        steps = differences(wanted, seen)
+        if steps:
+            self._is_staged = False
+            self._hindered = await self._node.carry_out(steps, within_s=STEP_S)
+            self._node.stirred.set()  # what came of it is looked at
+        else:
+            self._hindered = {}
+        self._cold = left_out(wanted, seen)
+        if not steps and wanted is self.wanted:
+            self._is_staged, self._trouble = True, ""
+            self.freshness()
+        await self._mend(seen, anew=bool(steps))
+        return not self._hindered
+
+    def _wanted(self, seen: NodeLook) -> DataPlane | None:
+        """Where another gateway is promoted on this node there is no twin of ours: its agents would take it away."""
+        if seen.carried:
+            return DataPlane(self._settings.gateway, {}, {})
+        return self.wanted
+
+    async def _mend(self, seen: NodeLook, *, anew: bool) -> None:
+        if self._connections is None or not (anew or self._now() - self._mended_s >= MEND_S):
+            return
+        self._mended_s = self._now()
+        await self._connections.mend(seen.insides.keys())
+
+    # --- telling -----------------------------------------------------------------------------------------------------
+
+    def freshness(self) -> Freshness:
+        """How good the twin is now."""
+        even_s = self._even_s()
+        if self._is_staged and even_s is not None:
+            self._equal_s = max(even_s, self._equal_s or even_s)
+        routers = len(self.wanted.routers) if self.wanted else 0
+        age_s = None if self._equal_s is None else max(0.0, self._now() - self._equal_s)
+        return Freshness(age_s, routers, len(self._cold))
+
+    def standings(self) -> Standings:
+        """What is to be told of it beside that."""
+        hindered = "; ".join(f"{name}: {why}" for name, why in sorted(self._hindered.items())[:3])
+        return Standings(self.wanted, self._cold, self._hindered, self._trouble or hindered)
+
+    async def keep_record(self) -> None:
+        """What is wanted is kept on disk, so that it is known after the carrier has died and this stager was killed."""
+        kept: DataPlane | None = None
+        while True:
+            if self.wanted is not None and self.wanted is not kept:
+                kept = self.wanted
+                try:
+                    self._record.keep(kept)
+                except HotspareError as failed:
+                    self._tell("twin.unrecorded", {"gateway": self._settings.gateway, "why": failed.message})
+            await asyncio.sleep(1.0)

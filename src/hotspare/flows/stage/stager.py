@@ -1,0 +1,255 @@
+"""The stager of a gateway on one node: spare or carrier, and the way from the one to the other."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from typing import Any
+
+from hotspare.flows.stage.carrier import Carrier
+from hotspare.flows.stage.node import Node
+from hotspare.flows.stage.spare import Spare
+from hotspare.model.dataplane import DataPlane
+from hotspare.model.errors import HotspareError, RefusedError
+from hotspare.model.stager import Promoted, Role, Settings, State
+from hotspare.model.staging import NodeLook
+from hotspare.plan.twin import freshness
+from hotspare.plan.twin.demotion import demotion
+from hotspare.plan.twin.differences import differences
+from hotspare.plan.twin.promotion import Promotion, promotion
+from hotspare.ports import Announcer, Burst, CarrierConnections, Publisher, SpareConnections, Subscriber, Tell, TwinRecord
+
+REPEATS_S = (1.0, 3.0)
+"""An announcement may be lost, and a switch on the way may learn late: said again so long after the first."""
+
+
+class Stager:
+    """Works for one gateway on one node. `run` it; `promote`, `demote` and `drop` are asked for from beside."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        role: Role,
+        node: Node,
+        record: TwinRecord,
+        *,
+        announcer: Announcer,
+        publisher: Publisher,
+        subscriber: Subscriber,
+        carried_connections: CarrierConnections | None,
+        kept_connections: SpareConnections | None,
+        now: Callable[[], float],
+        tell: Tell,
+    ) -> None:
+        self._settings, self._node, self._announcer = settings, node, announcer
+        self._publisher, self._subscriber, self._kept = publisher, subscriber, kept_connections
+        self._now, self._tell = now, tell
+        self._role = role
+        self._changing = asyncio.Lock()
+        self._work: asyncio.Task[None] | None = None
+        self._repeating: asyncio.Task[None] | None = None
+        self._score = 0
+        self.spare = Spare(
+            settings, node, kept_connections, record, even_s=subscriber.even_s, now=now, tell=tell
+        )
+        self.carrier = Carrier(settings.gateway, node, carried_connections, publisher, now=now, tell=tell)
+        if kept := record.kept():
+            self.spare.want(kept)
+
+    async def run(self) -> None:
+        """Work until this is cancelled; what is parked stays parked then, and what forwards goes on forwarding."""
+        self._publisher.carry(carries=self._role is Role.CARRIER)
+        self._begin()
+        beside = [
+            asyncio.create_task(part)
+            for part in (self._node.watch(), self._subscriber.run(self._heard), self.spare.keep_record())
+        ]
+        try:
+            await asyncio.gather(*beside)
+        finally:
+            for task in (*beside, self._work, self._repeating):
+                if task is not None:
+                    task.cancel()
+
+    async def _heard(self, peer: str, came: Any) -> None:
+        if self._role is Role.SPARE:
+            await self.spare.take(peer, came)
+
+    def _begin(self) -> None:
+        work: Coroutine[Any, Any, None] = (
+            self.carrier.run() if self._role is Role.CARRIER else self.spare.run()
+        )
+        self._work = asyncio.create_task(work)
+
+    async def _halt(self) -> None:
+        """Neither looks nor steps are under way."""
+        if self._work is not None:
+            self._work.cancel()
+            with suppress(asyncio.CancelledError, HotspareError):
+                await self._work
+
+    # --- from the one to the other -----------------------------------------------------------------------------------
+
+    async def promote(self, *, within_s: float) -> Promoted:
+        """This node forwards for the gateway by its twin, and its neighbours know.
+
+        Raises:
+            RefusedError: there is no twin; nothing was changed.
+            NotReachableError, TimedOutError: Open vSwitch does not do it; it may forward.
+        """
+        async with self._changing, asyncio.timeout(within_s):
+            begun_s = self._now()
+            if self._role is Role.CARRIER:
+                return Promoted(len(self.carrier.plane.routers), {}, 0, 0.0)
+            plane = self.spare.wanted
+            if plane is None:
+                raise RefusedError("there is no twin of the gateway here: its carrier has not been heard", code=0)
+            await self._halt()
+            try:
+                return await self._promoted(plane, begun_s, within_s)
+            finally:
+                self._begin()
+
+    async def _promoted(self, plane: DataPlane, begun_s: float, within_s: float) -> Promoted:
+        seen = await self._node.look()
+        plan = promotion(plane, seen)
+        if plane.routers and not plan.warm:
+            raise RefusedError(f"no router of its twin is whole: {_one(plan.cold)}", code=0)
+        if self._kept is not None:
+            await self._kept.close()
+        burst = self._announcer.prepare(plan.announcements)
+        if plan.first:
+            await self._node.carry_out(plan.first, within_s=within_s)
+        if plan.unpark.plugs:
+            await self._node.carry_out([plan.unpark], within_s=within_s)
+        announced = await burst.send()
+        took_s = self._now() - begun_s
+        self._role = Role.CARRIER
+        await self._cleared(plan, within_s)
+        self.carrier.begin(plane)
+        self._publisher.carry(carries=True)
+        self._repeating = asyncio.create_task(self._repeat(burst))
+        facts: Mapping[str, object] = {
+            "gateway": self._settings.gateway,
+            "warm": len(plan.warm),
+            "cold": len(plan.cold),
+            "announced": announced.sent,
+            "missed": announced.missed,
+            "took_s": round(took_s, 3),
+        }
+        self._tell("twin.promoted", facts)
+        return Promoted(len(plan.warm), plan.cold, announced.sent, took_s)
+
+    async def _cleared(self, plan: Promotion, within_s: float) -> None:
+        """What is in the way of the agents is gone; where it is not, they come to terms with it, as after a crash."""
+        try:
+            hindered = await self._node.carry_out(plan.clear, within_s=within_s)
+        except HotspareError as failed:
+            hindered = {"": failed.message}
+        for name, why in hindered.items():
+            self._tell("twin.not_cleared", {"gateway": self._settings.gateway, "namespace": name, "why": why})
+
+    async def _repeat(self, burst: Burst) -> None:
+        before_s = 0.0
+        for at_s in REPEATS_S:
+            await asyncio.sleep(at_s - before_s)
+            await burst.send()
+            before_s = at_s
+
+    async def demote(self, *, within_s: float) -> int:
+        """Nothing on this node forwards for the gateway; what did is its twin now. How many ports were parked.
+
+        Raises:
+            NotReachableError, TimedOutError, RefusedError: Open vSwitch does not do it; it may forward.
+        """
+        async with self._changing, asyncio.timeout(within_s):
+            await self._halt()
+            if self._repeating is not None:
+                self._repeating.cancel()
+            try:
+                return await self._demoted(within_s)
+            finally:
+                self._begin()
+
+    async def _demoted(self, within_s: float) -> int:
+        self._node.forget()
+        seen = await self._node.look()
+        park = demotion(self._settings.gateway, seen)
+        if park.plugs:
+            await self._node.carry_out([park], within_s=within_s)
+        if self._role is Role.CARRIER:
+            self._role = Role.SPARE
+            self._publisher.carry(carries=False)
+            self.spare.want(self.carrier.plane)
+        self._tell("twin.demoted", {"gateway": self._settings.gateway, "parked": len(park.plugs)})
+        return len(park.plugs)
+
+    async def drop(self, *, within_s: float) -> None:
+        """There is no twin on this node: another gateway is promoted here, whose agents would take it for theirs.
+
+        Raises:
+            RefusedError: this node carries the gateway.
+            NotReachableError, TimedOutError: Open vSwitch does not do it.
+        """
+        async with self._changing, asyncio.timeout(within_s):
+            if self._role is Role.CARRIER:
+                raise RefusedError(f"this node carries gateway {self._settings.gateway}", code=0)
+            await self._halt()
+            try:
+                seen = await self._node.look()
+                nothing = DataPlane(self._settings.gateway, {}, {})
+                await self._node.carry_out(differences(nothing, seen), within_s=within_s)
+            finally:
+                self._begin()
+
+    # --- telling -----------------------------------------------------------------------------------------------------
+
+    def state(self) -> State:
+        """How it is now."""
+        if self._role is Role.CARRIER:
+            return self._carriers_state()
+        fresh = self.spare.freshness()
+        told = self.spare.standings()
+        self._score = freshness.score(fresh, self._score)
+        score = freshness.Score(self._score)
+        trouble = told.trouble
+        if not trouble and (fresh.equal_s is None or fresh.equal_s > self._settings.stale_after_s):
+            trouble = f"the twin is {freshness.words(fresh, score)}: {self._why_stale()}"
+        return State(
+            self._settings.gateway,
+            self._settings.node,
+            Role.SPARE,
+            self._score,
+            freshness.words(fresh, score),
+            fresh.equal_s,
+            fresh.routers,
+            told.cold,
+            self._subscriber.words(),
+            0 if self._kept is None else self._kept.sums().connections,
+            trouble,
+        )
+
+    def _carriers_state(self) -> State:
+        carrier = self.carrier
+        return State(
+            self._settings.gateway,
+            self._settings.node,
+            Role.CARRIER,
+            freshness.Score.CARRIES,
+            "",
+            0.0,
+            len(carrier.plane.routers),
+            {id_: ", ".join(router.unstaged) for id_, router in carrier.plane.routers.items() if router.unstaged},
+            self._subscriber.words(),
+            carrier.connections,
+            carrier.trouble,
+        )
+
+    def _why_stale(self) -> str:
+        if not self._subscriber.carriers():
+            return "no peer says that it carries the gateway"
+        return "it is being staged"
+
+
+def _one(cold: Mapping[str, str]) -> str:
+    router, why = next(iter(sorted(cold.items())), ("", "it has none"))
+    return f"{router}: {why}" if router else why
