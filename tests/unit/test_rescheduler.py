@@ -153,6 +153,31 @@ async def test_a_target_that_dies_in_the_middle_gives_its_routers_on():
 
 
 @story
+async def test_routers_that_are_not_wired_yet_are_moved_again_as_soon_as_their_target_is_fenced():
+    world = cloud(hosts=3, routers=9)
+    world.wire_s = 30.0
+    pool = await begun(world)
+    pool.power_off("net1")
+    await pool.until(lambda: all(any(agent != "l3-net1" for agent in pool.agents_of(name)) for name in pool.astray()))
+    pool.power_off("net2")
+    world.wire_s = 1.0
+    await pool.until(lambda: carriers(pool) == {"l3-net3"}, within_s=30)
+    await pool.served(within_s=180)
+
+
+@story
+async def test_a_drained_agent_that_is_fenced_meanwhile_is_not_waited_for():
+    world = cloud(hosts=3, routers=3)
+    world.let_go_s = 1e9
+    pool = await begun(world)
+    pool.cluster.drains["net1"] = "now"
+    await pool.until(lambda: not pool.agents_of("router-00000"))
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.agents_of("router-00000")), within_s=10)
+    await pool.served(within_s=60)
+
+
+@story
 async def test_a_dead_agents_node_that_comes_back_keeps_what_was_not_taken_yet():
     pool = await begun(cloud(hosts=3, routers=60), latency_s=0.5)
     pool.power_off("net1")

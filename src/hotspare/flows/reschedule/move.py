@@ -238,9 +238,8 @@ class Carrier:
         Else two nodes would answer for one address.
         """
         host = self._world.host(agent)
-        if await self._ports.gone(self.move.router, host, within_s=LET_GO_S):
-            return
-        if self._world.standings().get(agent) is Standing.GONE:
+        is_dead = self._is_dead(agent)
+        if await self._ports.gone(self.move.router, host, within_s=LET_GO_S, is_moot=is_dead) or is_dead():
             return
         call = self._calls.ask("bind", First.BIND, lambda: self._scheduling.bind(self.move.router, agent))
         await self._answered(call)
@@ -260,13 +259,18 @@ class Carrier:
         host = self._world.host(agent)
         if not host:
             raise _OverError(Stage.DROPPED, f"bound to agent {agent}, which was not there when last looked")
-        match await self._ports.wired(self.move.router, host, within_s=WIRED_S):
+        match await self._ports.wired(self.move.router, host, within_s=WIRED_S, is_moot=self._is_dead(agent)):
             case Wired.YES:
                 return await self._ended(Stage.FORWARDING, note)
             case Wired.FAILED:
                 raise _OverError(Stage.DROPPED, f"bound to {host}, but a port could not be bound there: binding_failed")
             case Wired.LATE:
                 raise _OverError(Stage.DROPPED, f"bound to {host}, but its ports are not wired after {WIRED_S:.0f} s")
+            case Wired.MOOT:
+                raise _OverError(Stage.DROPPED, f"{host} was lost before its ports were wired there")
+
+    def _is_dead(self, agent: str) -> Callable[[], bool]:
+        return lambda: self._world.standings().get(agent) is Standing.GONE
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
