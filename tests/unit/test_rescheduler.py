@@ -264,6 +264,20 @@ async def test_an_api_that_is_gone_for_five_minutes_is_waited_for(after_changes)
     await pool.served(within_s=900)
 
 
+@story
+async def test_while_the_api_is_gone_the_trouble_stands_whatever_else_happens():
+    pool = await begun(cloud(hosts=3, routers=9))
+
+    def refuse(_method: str, _path: str) -> None:
+        raise NotReachableError("connection refused")
+
+    pool.session.before = refuse
+    await pool.until(lambda: bool(pool.rescheduler.report(routers=False).trouble), within_s=120)
+    pool.cluster.demoted.add("net1")
+    await asyncio.sleep(1.5)
+    assert pool.rescheduler.report(routers=False).trouble == "connection refused"
+
+
 @pytest.mark.parametrize("changing", ["DELETE", "POST"])
 @story
 async def test_an_api_that_tells_but_cannot_change_is_not_asked_again_and_again(changing):

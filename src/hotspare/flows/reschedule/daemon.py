@@ -123,8 +123,8 @@ class Rescheduler:
                 if was_hindered:
                     self._look_at_s, was_hindered = self._now(), False
                 try:
-                    await self._round()
-                    self._trouble, trouble_s = "", TROUBLE_FIRST_S
+                    if await self._round():
+                        self._trouble, trouble_s = "", TROUBLE_FIRST_S
                 except (NotReachableError, TimedOutError, RefusedError) as failed:
                     self._say_trouble(failed)
                     self._look_at_s = self._now() + trouble_s
@@ -150,14 +150,19 @@ class Rescheduler:
 
     # --- one round ---------------------------------------------------------------------------------------------------
 
-    async def _round(self) -> None:
-        """What is known is good enough to begin with, since each move is read back; a look tells what is left."""
+    async def _round(self) -> bool:
+        """Whether Neutron was asked, and answered.
+
+        What is known is good enough to begin with, since each move is read back; a look tells what is left.
+        """
         looked_s = self.known.looked_s
         if looked_s is not None and self._now() - looked_s < KNOWN_FOR_S:
             self._plan()
-        if looked_s is None or self._now() >= self._look_at_s:
-            await self._look()
-            self._plan()
+        if looked_s is not None and self._now() < self._look_at_s:
+            return False
+        await self._look()
+        self._plan()
+        return True
 
     async def _look(self) -> None:
         """All routers are known as they are now."""
