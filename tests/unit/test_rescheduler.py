@@ -438,6 +438,20 @@ async def test_a_router_without_a_port_is_nobodys_concern():
 
 
 @story
+async def test_a_router_that_is_lost_again_later_has_been_lost_only_since_then():
+    pool = await begun(cloud(hosts=3, routers=9))
+    pool.world.auto_schedule = False
+    pool.world.unbind("router-00000", "l3-net1")
+    await pool.until(lambda: pool.rescheduler.report(routers=True).routers[0].host is None)
+    pool.world.bind("router-00000", "l3-net1")
+    await asyncio.sleep(600)
+    assert pool.moved() == []
+    pool.world.unbind("router-00000", "l3-net1")
+    await pool.until(lambda: bool(pool.moved()), within_s=180)
+    assert float(str(pool.moved()[0]["outage_s"])) < 60
+
+
+@story
 async def test_a_drained_node_gives_its_routers_away_one_after_the_other_and_gets_none_back():
     pool = await begun(cloud(hosts=3, routers=30))
     pool.cluster.drains["net1"] = "now"

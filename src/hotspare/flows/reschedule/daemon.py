@@ -171,6 +171,8 @@ class Rescheduler:
         busy = self._mover.busy
         routing = await self._scheduling.routing()
         self.known.seen(routing, moving=busy | self._mover.busy, at_s=self._now())
+        bindings = self.known.routing.bindings
+        self._orphans_s = {router: at_s for router, at_s in self._orphans_s.items() if bindings.get(router) == ()}
         took_s = self._now() - begun_s
         every_s = PASSING_LOOK_EVERY_S if self._watch.identity else LOOK_EVERY_S
         self._look_at_s = self._now() + max(every_s, LOOK_SHARE * took_s)
