@@ -582,3 +582,15 @@ async def test_a_takeover_of_a_router_that_is_there_has_nothing_to_do():
     pool = await begun(cloud(hosts=3, routers=3))
     placed = await pool.rescheduler.takeover(["router-0"], "net1", only_plan=False)
     assert (placed.moves, placed.unplaced) == ((), ())
+
+
+@story
+async def test_a_takeover_of_a_router_that_is_leaving_says_so():
+    world = cloud(hosts=3, routers=3)
+    world.let_go_s = 20.0
+    pool = await begun(world)
+    await pool.rescheduler.takeover(["router-0"], "net2", only_plan=False)
+    placed = await pool.rescheduler.takeover(["router-0"], "net1", only_plan=False)
+    assert [(one.router, one.reason) for one in placed.unplaced] == [
+        ("router-00000", "it is on its way to net2; ask again when it is there")
+    ]
