@@ -379,6 +379,35 @@ async def test_a_stop_ends_within_five_seconds_and_leaves_no_router_bound_nowher
 
 
 @story
+async def test_a_stop_waits_only_for_pairs_of_calls_that_were_begun():
+    """Those that wait for their turn are not begun, and nobody waits for their end."""
+    pool = await begun(cloud(hosts=3, routers=300), latency_s=1.0)
+    pool.power_off("net1")
+    await pool.until(lambda: len(changes(pool)) > 6)
+    began_s = virtual_time.now()
+    await pool.rescheduler.stop()
+    assert virtual_time.now() - began_s < 3.5
+    assert [router for router in pool.world.routers if not pool.agents_of(router)] == []
+
+
+@story
+async def test_a_disk_that_gets_full_in_the_middle_leaves_no_router_bound_nowhere():
+    pool = await begun(cloud(hosts=3, routers=30))
+
+    def fill(method: str, _path: str) -> None:
+        pool.journals["net3"].full |= method == "DELETE"
+
+    pool.session.after = fill
+    pool.power_off("net1")
+    await pool.until(lambda: any("No space left" in str(facts) for _, facts in pool.told))
+    await asyncio.sleep(60)
+    pool.session.after = lambda _method, _path: None
+    assert [router for router in pool.world.routers if not pool.agents_of(router)] == []
+    pool.journals["net3"].full = False
+    await pool.served(within_s=300)
+
+
+@story
 async def test_a_full_disk_moves_nothing_and_says_so():
     pool = await begun(cloud(hosts=3, routers=9))
     journal = pool.journals["net3"]

@@ -112,7 +112,7 @@ class Carrier:
         self._failed, self._pause_s = "", BACKOFF_S
         self._lost_s = job.lost_s
         self.closed = asyncio.Event()
-        """Clear while the router may be bound nowhere because of us."""
+        """Clear while the router may be bound nowhere because of us, and this is about to end that."""
         self.closed.set()
 
     async def run(self) -> Outcome:
@@ -121,6 +121,8 @@ class Carrier:
             return await self._carried_out()
         except _OverError as over:
             return await self._ended(over.stage, over.note)
+        finally:
+            self.closed.set()
 
     async def _carried_out(self) -> Outcome:
         await self._note(Stage.PLANNED)
