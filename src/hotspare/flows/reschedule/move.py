@@ -6,6 +6,7 @@ plan.moving says what is next, so that nothing is sent twice that may have had i
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hotspare.flows.reschedule.calls import SERVER_FAILED, Calls, First
@@ -157,7 +158,8 @@ class Carrier:
             if agent in self._holders:
                 return
         self._lost_s = self._lost_s or begun_s
-        await self._note(Stage.UNBOUND)
+        with suppress(_OverError):  # it is bound nowhere, so it goes on; a full disk is told when it is bound
+            await self._note(Stage.UNBOUND)
         if self._world.standings().get(agent) is not Standing.GONE:
             await self._let_go(agent)
 
