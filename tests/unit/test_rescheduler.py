@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import itertools
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -518,6 +519,23 @@ async def test_a_hung_agent_gets_its_router_back_and_the_drain_says_so():
     await pool.until(lambda: any("did not let go" in str(facts.get("note")) for _, facts in pool.told))
     assert pool.two_at_once == []
     assert pool.agents_of("router-00000") == ("l3-net1",)
+
+
+@story
+async def test_a_router_that_is_tried_again_and_again_keeps_nobody_from_looking_at_the_others():
+    world = cloud(hosts=3, routers=3)
+    world.let_go_s = 1e9
+    pool = await begun(world)
+    looked_s: list[float] = []
+
+    def look(method: str, path: str) -> None:
+        if (method, path) == ("GET", "routers"):
+            looked_s.append(virtual_time.now())
+
+    pool.session.before = look
+    pool.cluster.drains["net1"] = "now"
+    await asyncio.sleep(1200)
+    assert max(after - before for before, after in itertools.pairwise(looked_s)) < 70
 
 
 @story

@@ -322,7 +322,7 @@ class Rescheduler:
         if not outcome.well:
             self._halt(outcome.job)
         if self._mover.is_idle:
-            self._look_at_s = self._ledger.next_try_s() or self._now()
+            self._look_at_s = min(self._look_at_s, self._ledger.next_try_s() or self._now())
         if self._mover.is_idle or not outcome.well:
             self._wake.set()  # not for each that went well: a plan looks at all routers
         self._doing = self._words()
