@@ -12,7 +12,7 @@ import virtual_time
 from hotspare.model.errors import InvariantError, NotReachableError, RefusedError, TimedOutError
 from hotspare.model.routing import Stage
 from pool import Killed, Pool
-from standin.world import DHCP, L3, Router, World, cloud
+from standin.world import DHCP, L3, Network, Router, World, cloud
 
 
 def story(told: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
@@ -613,6 +613,17 @@ async def test_networks_of_a_dead_node_get_a_dhcp_agent_again():
     await pool.until(lambda: "dhcp-net1" not in world.leasing["network-0"], within_s=120)
     assert len(world.leasing["network-0"]) == 1
     assert {agent.kind for agent in world.agents.values()} >= {DHCP, L3}
+
+
+@story
+async def test_networks_of_one_name_are_counted_each():
+    world = cloud(hosts=3, routers=3)
+    for number in (1, 2):
+        world.add_network(Network(f"lan-{number}", "lan", zones=("elsewhere",)))
+    pool = Pool(world)
+    pool.begin()
+    await pool.until(lambda: bool(pool.rescheduler.report(routers=False).trouble), within_s=60)
+    assert pool.rescheduler.report(routers=False).trouble.startswith("2 networks lack DHCP agents: lan: ")
 
 
 @story

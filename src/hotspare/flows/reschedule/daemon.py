@@ -478,8 +478,9 @@ class Rescheduler:
         if unplaced:
             name, why = unplaced[0]
             return f"{len(unplaced)} routers have no agent: {name}: {why}"
-        for network, why in self._leases.unserved.items():
-            return f"{len(self._leases.unserved)} networks lack DHCP agents: {network}: {why}"
+        if unserved := self._leases.unserved:
+            network, why = unserved[0]
+            return f"{len(unserved)} networks lack DHCP agents: {network}: {why}"
         return ""
 
     def _words(self) -> str:
