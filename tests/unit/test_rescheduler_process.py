@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hotspare_ocf import rescheduler
+
+from hotspare.flows.reschedule.daemon import STOP_S
 
 LIMIT_S = 60
 
@@ -100,6 +103,10 @@ def test_it_ends_when_it_is_told_to(running):
     out, _ = running.communicate(timeout=LIMIT_S)
     assert running.returncode == 0
     assert "rescheduler.ends" in out
+
+
+def test_its_resource_agent_kills_it_only_after_the_time_that_it_gives_itself():
+    assert rescheduler._GRACE_S >= STOP_S + 1
 
 
 def test_after_a_kill_the_next_one_begins(running, tmp_path):
