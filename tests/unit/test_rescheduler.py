@@ -591,6 +591,21 @@ async def test_a_takeover_brings_the_routers_named_to_the_node_named():
 
 
 @story
+async def test_routers_may_be_taken_from_a_node_at_which_moves_failed_and_nobody_is_told_to_fence_it():
+    pool = await begun(cloud(hosts=3, routers=18))
+
+    def refuse(method: str, path: str) -> None:
+        if method == "POST" and path == "agents/l3-net2/l3-routers":
+            raise RefusedError("a bug of Neutron's", code=409)
+
+    pool.session.before = refuse
+    await pool.rescheduler.takeover([f"router-{number}" for number in (0, 3, 6, 9)], "net2", only_plan=False)
+    await pool.until(lambda: sum(what == "router.not_moved" for what, _ in pool.told) >= 3)
+    placed = await pool.rescheduler.takeover(["router-1"], "net3", only_plan=True)
+    assert [(move.source, move.target) for move in placed.moves] == [("l3-net2", "l3-net3")], placed.unplaced
+
+
+@story
 async def test_where_a_router_is_and_since_when():
     pool = await begun(cloud(hosts=3, routers=3))
     pool.power_off("net1")

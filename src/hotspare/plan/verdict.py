@@ -127,8 +127,8 @@ def _is_quiet(status: ClusterStatus, node: str, data_plane: str) -> bool:
 
 
 def _is_barred(status: ClusterStatus, node: str, data_plane: str) -> bool:
-    """Whether we keep it off the node. Another's ban (`crm resource ban`) says nothing: it may be less than final, or for
-    the Promoted role alone, and Pacemaker still has to look what runs there.
+    """Whether we keep it off the node. Another's ban (`crm resource ban`) says nothing: it may be less than final, or
+    for the Promoted role alone, and Pacemaker still has to look what runs there.
     """
     return any(ban == never(f"{data_plane}-clone", node).id for ban, _, _ in status.bans)
 

@@ -376,7 +376,7 @@ class Rescheduler:
         named = tuple(self.known.named(name) for name in names)
         busy = self._mover.busy  # one that is on its way is not there, or not for long
         routers = tuple(router for router in named if router in busy or not self._is_on(router, host))
-        placed = placement.moved_to(self._to_be(), self._trusted(), routers, host)
+        placed = placement.moved_to(self._to_be(), self._watch.standings, routers, host)
         return self._requested(placed, takeover_to(node), only_plan=only_plan)
 
     async def drain_plan(self, node: str) -> Placement:
