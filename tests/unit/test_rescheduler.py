@@ -391,6 +391,26 @@ async def test_a_stop_waits_only_for_pairs_of_calls_that_were_begun():
     assert [router for router in pool.world.routers if not pool.agents_of(router)] == []
 
 
+class Counted(asyncio.Event):
+    """How often it was set; too often is a bug, not a hang."""
+
+    times = 0
+
+    def set(self) -> None:
+        self.times += 1
+        assert self.times < 1000
+        super().set()
+
+
+@story
+async def test_a_look_that_is_due_while_it_stops_keeps_it_from_nothing():
+    pool = await begun(cloud(hosts=3, routers=3))
+    pool.rescheduler.changed = Counted()
+    await pool.rescheduler.stop()
+    await asyncio.sleep(120)
+    assert pool.rescheduler.changed.times < 100
+
+
 @story
 async def test_a_disk_that_gets_full_in_the_middle_leaves_no_router_bound_nowhere():
     pool = await begun(cloud(hosts=3, routers=30))

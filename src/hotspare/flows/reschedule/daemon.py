@@ -119,7 +119,9 @@ class Rescheduler:
             if hindered := self._watch.hindered():
                 self._doing, was_hindered = f"waiting: {hindered}", True
                 self._look_at_s = max(self._look_at_s, self._now() + HINDERED_S)
-            elif not self._stopping:
+            elif self._stopping:
+                self._look_at_s = self._now() + STOP_S
+            else:
                 if was_hindered:
                     self._look_at_s, was_hindered = self._now(), False
                 try:
