@@ -559,6 +559,26 @@ async def test_a_router_that_is_tried_again_and_again_keeps_nobody_from_looking_
 
 
 @story
+async def test_a_router_that_cannot_be_given_back_to_a_hung_agent_is_not_said_to_stay_there():
+    world = cloud(hosts=3, routers=3)
+    world.let_go_s = 1e9
+    world.auto_schedule = False
+    pool = await begun(world)
+
+    def refuse(method: str, _path: str) -> None:
+        if method == "POST":
+            raise NotReachableError("no server is available")
+
+    pool.session.before = refuse
+    pool.cluster.drains["net1"] = "now"
+    await pool.until(lambda: any("did not let go" in str(facts.get("note")) for _, facts in pool.told))
+    note = str(pool.told[-1][1]["note"])
+    assert "so it stays there" not in note
+    assert "bound nowhere" in note
+    assert "no server is available" in note
+
+
+@story
 async def test_a_drain_that_shall_stop_at_the_first_failure_does():
     world = cloud(hosts=3, routers=30)
     world.let_go_s = 1e9

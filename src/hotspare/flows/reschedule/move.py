@@ -248,10 +248,13 @@ class Carrier:
         call = self._calls.ask("bind", First.BIND, lambda: self._scheduling.bind(self.move.router, agent))
         await self._answered(call)
         await self._read()
-        stage = Stage.RETURNED if agent in self._holders else Stage.DROPPED
-        raise _OverError(
-            stage, f"{host} did not let go of it within {LET_GO_S:.0f} s, so it stays there: is its L3 agent hung?"
-        )
+        hung = f"{host} did not let go of it within {LET_GO_S:.0f} s"
+        if agent in self._holders:
+            raise _OverError(Stage.RETURNED, f"{hung}, so it stays there: is its L3 agent hung?")
+        if self._holders:
+            raise _OverError(Stage.DROPPED, f"{hung}, and another agent took it: {self._world.host(self._holders[0])}")
+        why = self._failed or (self._refusals[-1] if self._refusals else "Neutron said yes and did not")
+        raise _OverError(Stage.DROPPED, f"{hung}, and could not be given it back, so it is bound nowhere: {why}")
 
     async def _settled(self, agent: str) -> Outcome:
         """The router is confirmed at an agent; its ports are waited for."""
