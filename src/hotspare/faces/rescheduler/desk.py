@@ -22,7 +22,7 @@ from typing import Any
 
 from hotspare.codec import rescheduling_json
 from hotspare.flows.reschedule.daemon import Rescheduler
-from hotspare.model.errors import HotspareError, NotReachableError, TimedOutError
+from hotspare.model.errors import HotspareError, InvariantError, NotReachableError, TimedOutError
 from hotspare.model.rescheduling import Settings
 from hotspare.model.routing import Placement
 
@@ -30,6 +30,17 @@ REQUEST_LIMIT_S = 10.0
 BETWEEN_REPORTS_S = 0.5
 STILL_S = 5.0
 """A follower hears something at least so often, and so knows that the rescheduler is there."""
+
+
+_NEEDED: Mapping[str, tuple[str, ...]] = {
+    "state": (),
+    "routers": (),
+    "follow": (),
+    "rebalance": (),
+    "takeover": ("routers", "to"),
+    "drain": ("node",),
+}
+"""What may be asked, and what has to be said with it."""
 
 
 class Desk:
@@ -68,18 +79,25 @@ class Desk:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(REQUEST_LIMIT_S):
-                request = json.loads(await reader.readline())
+                request = _request(await reader.readline())
+        except ValueError as wrong:
+            hint = "what may be asked stands in hotspare/faces/rescheduler/desk.py"
+            writer.write(_refusal(f"not a request: {wrong!r}", hint))
+            return
+        except TimeoutError:
+            writer.write(_refusal(f"no request within {REQUEST_LIMIT_S:.0f} s", ""))
+            return
+        try:
             async for answer in self._answers(request):
                 writer.write(json.dumps(answer).encode() + b"\n")
                 await writer.drain()
         except HotspareError as refused:
             untold = isinstance(refused, NotReachableError | TimedOutError)
             writer.write(_refusal(refused.message, refused.hint, cannot_tell=untold))
-        except (ValueError, KeyError, TypeError, AttributeError) as wrong:
-            hint = "what may be asked stands in hotspare/faces/rescheduler/desk.py"
-            writer.write(_refusal(f"not a request: {wrong!r}", hint))
-        except TimeoutError:
-            writer.write(_refusal(f"no request within {REQUEST_LIMIT_S:.0f} s", ""))
+        except ConnectionError:
+            raise
+        except Exception as bug:  # noqa: BLE001 (told, with its kind)
+            writer.write(_refusal(f"a bug of hotspare: {type(bug).__name__}: {bug}", "please report it"))
 
     async def _answers(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
         only_plan = bool(request.get("plan"))
@@ -100,7 +118,7 @@ class Desk:
             case "drain":
                 yield self._told(await self._rescheduler.drain_plan(request["node"]))
             case other:
-                raise ValueError(other)
+                raise InvariantError(f"{other} is none of {', '.join(_NEEDED)}")
 
     def _state(self) -> dict[str, Any]:
         return rescheduling_json.plain(self._rescheduler.report(routers=False))
@@ -127,6 +145,23 @@ def _listening(path: Path) -> socket.socket:
     finally:
         os.umask(before)
     return listening
+
+
+def _request(line: bytes) -> Mapping[str, Any]:
+    """What was asked.
+
+    Raises:
+        ValueError: it is nothing that may be asked, or not all of it.
+    """
+    request: Any = json.loads(line)
+    match request:
+        case {"ask": str(what)} if what in _NEEDED:
+            lacking = [name for name in _NEEDED[what] if not isinstance(request.get(name), str | list)]
+            if lacking:
+                raise ValueError(f"{what} without {' and '.join(lacking)}")
+            return dict(request)
+        case other:
+            raise ValueError(other)
 
 
 def _refusal(message: str, hint: str, *, cannot_tell: bool = False) -> bytes:
