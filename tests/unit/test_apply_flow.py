@@ -152,6 +152,24 @@ def test_what_is_taken_out_is_waited_for_until_it_runs_nowhere_and_nothing_is_un
     assert next(told, None) is None
 
 
+def test_that_no_node_can_tell_for_a_moment_ends_no_waiting_for_what_is_taken_out() -> None:
+    without = replace(WORKING, resources=tuple(one for one in WORKING.resources if one.id != "failover"))
+    answers: list[ClusterStatus | None] = [None] * len(SPEC.nodes) + [without]
+
+    def status() -> ClusterStatus:
+        if (answer := answers.pop(0)) is None:
+            raise TimedOutError("crm_mon: no answer in 10 s")
+        return answer
+
+    assert stopping(status) == ["crm_mon: no answer in 10 s"]
+
+    def never() -> ClusterStatus:
+        raise NotReachableError("not reachable by SSH")
+
+    with pytest.raises(NotReachableError, match="not reachable by SSH"):
+        stopping(never)
+
+
 def test_what_does_not_stop_is_said_with_its_reason_and_not_taken_out() -> None:
     with pytest.raises(TimedOutError, match="still running after 60 s: failover"):
         stopping(lambda: WORKING)
