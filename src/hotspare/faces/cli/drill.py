@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ from hotspare.faces.cli.app import EXIT_BAD_STATE, EXIT_CANNOT_TELL, app
 from hotspare.faces.report import table
 from hotspare.model.answer import Answer
 from hotspare.model.drill import Fault, History
+from hotspare.model.errors import HotspareError
 from hotspare.model.report import Report
 from hotspare.plan.drill import judge
 
@@ -101,11 +103,11 @@ def _run(
         _ask(fault, node, talk)
     output.mkdir(parents=True, exist_ok=True)  # a report that cannot be written is said before anything breaks
     report, history = asyncio.run(_drilled(wired, talk))
+    _written(report, history, output)
     if as_json:
         print(json.dumps(report_json.report(report), indent=2))
     else:
         table.show(report, Console())
-    _written(report, history, output)
     talk.print(f"[dim]{escape(str(output / 'report.html'))}[/]")
     raise typer.Exit(EXITS[report.verdict])
 
@@ -124,7 +126,9 @@ async def _drilled(wired: "Drill", talk: Console) -> tuple[Report, History]:
     with talk.status("beginning") as status:
         async with wired.opened(tell=_teller(status.update, talk)) as run:
             history = await run.run()
-            versions = {"hotspare": __version__, **await run.site.versions()}
+            versions = {"hotspare": __version__}
+            with suppress(HotspareError):  # the record of what happened is worth more than this
+                versions |= await run.site.versions()
     return judge(history, versions), history
 
 
