@@ -16,9 +16,9 @@ from rich.prompt import Confirm
 
 from hotspare import __version__
 from hotspare.codec import report_json
-from hotspare.faces.cli.app import EXIT_BAD_STATE, EXIT_CANNOT_TELL, app
+from hotspare.faces.cli.app import EXIT_BAD_STATE, app
+from hotspare.faces.cli.options import EXITS, FILE, File, Gateway, Json, Yes
 from hotspare.faces.report import table
-from hotspare.model.answer import Answer
 from hotspare.model.drill import Fault, History
 from hotspare.model.errors import HotspareError
 from hotspare.model.report import Report
@@ -27,7 +27,6 @@ from hotspare.plan.drill import judge
 if TYPE_CHECKING:
     from hotspare.wiring.probing import Drill
 
-EXITS = {Answer.YES: 0, Answer.NO: EXIT_BAD_STATE, Answer.CANNOT_TELL: EXIT_CANNOT_TELL}
 WARNINGS = {
     Fault.POWEROFF: "This cuts the power of {node}. Its routers are gone until another node has taken over.",
     Fault.STANDBY: "This puts {node} in standby. Its routers are gone until another node has taken over.",
@@ -43,17 +42,16 @@ Node = Annotated[
     str | None,
     typer.Argument(help="The node to break; if not given, the one that carries the gateway, or most of its routers."),
 ]
-File = Annotated[Path, typer.Option("--file", "-f", envvar="HOTSPARE_FILE", help="The cluster's file.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where the report goes.")]
-Gateway = Annotated[str | None, typer.Option("--gateway", help="Which gateway, where the file has several.")]
-Json = Annotated[bool, typer.Option("--json", help="The report as JSON on the standard output.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether to begin.")]
 
-FILE = Path("cluster.yaml")
 OUTPUT = Path("build/drill")
+EPILOG = (
+    "Example: [bold]hotspare drill {verb} net1 --yes[/] measures and heals, and writes report.html to build/drill. "
+    "Exit status: 0 every router is back and every audit holds, 1 not so or not begun, 3 cannot tell."
+)
 
 
-@drill.command()
+@drill.command(epilog=EPILOG.format(verb="poweroff"))
 def poweroff(
     node: Node = None,
     file: File = FILE,
@@ -66,7 +64,7 @@ def poweroff(
     _run(Fault.POWEROFF, node, file, output, gateway, as_json=as_json, yes=yes)
 
 
-@drill.command()
+@drill.command(epilog=EPILOG.format(verb="standby"))
 def standby(
     node: Node = None,
     file: File = FILE,
@@ -79,7 +77,7 @@ def standby(
     _run(Fault.STANDBY, node, file, output, gateway, as_json=as_json, yes=yes)
 
 
-@drill.command()
+@drill.command(epilog=EPILOG.format(verb="drain"))
 def drain(
     node: Node = None,
     file: File = FILE,
