@@ -24,7 +24,7 @@ Brief = Annotated[bool, typer.Option("--brief", help="Leave the differences of f
 
 PLAN_EPILOG = (
     "Example: [bold]hotspare plan cluster.yaml --brief[/]. Exit status: 0 planned, 1 a node is not as it has to be, "
-    "2 the file is wrong."
+    "2 the file is wrong, 3 a node could not be asked."
 )
 APPLY_EPILOG = (
     "Example: [bold]hotspare apply cluster.yaml[/]; cut anywhere, the same command goes on from there. Exit status: "
