@@ -24,6 +24,7 @@ class Drill:
     """One that has taken place, on nodes that no longer answer."""
 
     site: "Drill | None" = None
+    troubles: tuple[str, ...] = ()
 
     @asynccontextmanager
     async def opened(self, *, tell: object) -> AsyncGenerator["Drill"]:
@@ -32,6 +33,8 @@ class Drill:
         yield self
 
     async def run(self) -> History:
+        if self.troubles:
+            raise KeyboardInterrupt
         return history()
 
     async def versions(self) -> Mapping[str, str]:
@@ -43,6 +46,13 @@ def test_the_record_is_kept_where_no_node_tells_its_versions():
     assert record == history()
     assert report.verdict is Answer.YES
     assert report.versions == {"hotspare": __version__}
+
+
+def test_a_node_that_was_not_healed_is_named_when_the_drill_is_broken_off():
+    talk = Console(stderr=True)
+    with talk.capture() as said, pytest.raises(KeyboardInterrupt):
+        asyncio.run(cli._drilled(Drill(troubles=("net1 was not healed within 240 s",)), talk))
+    assert "net1 was not healed within 240 s" in said.get()
 
 
 @dataclass

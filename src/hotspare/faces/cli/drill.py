@@ -123,7 +123,12 @@ async def _drilled(wired: "Drill", talk: Console) -> tuple[Report, History]:
     """Run it; gives the judgement and the record."""
     with talk.status("beginning") as status:
         async with wired.opened(tell=_teller(status.update, talk)) as run:
-            history = await run.run()
+            try:
+                history = await run.run()
+            except BaseException:  # above all Ctrl-C: a node that was not healed is named where it stays on the screen
+                for trouble in run.troubles:
+                    talk.print(f"[bold red]{escape(trouble)}[/]", soft_wrap=True)
+                raise
             versions = {"hotspare": __version__}
             with suppress(HotspareError):  # the record of what happened is worth more than this
                 versions |= await run.site.versions()
