@@ -1,6 +1,7 @@
 """`make bench NAME=reschedule`: moving routers to living agents, beside moving them one after the other."""
 
 import argparse
+import os
 import sys
 
 import figures
@@ -18,6 +19,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=2, help="in the lab")
     parser.add_argument("--only", choices=("stand-in", "lab"), help="leave the other part out")
     options = parser.parse_args()
+    if options.only != "stand-in" and os.geteuid() != 0:
+        sys.exit("a lab needs root; without it: --only stand-in")
     parts = []
     if options.only != "lab":
         parts.append(moving_time.measured(options.routers, (0.05, 0.2), options.many))

@@ -1,5 +1,7 @@
 """A history of a drill in which all is well, to be spoiled by tests one thing at a time."""
 
+from collections.abc import Mapping
+
 from hotspare.model.drill import (
     ClusterState,
     Fault,
@@ -30,10 +32,15 @@ ROUTERS = tuple(
 
 
 def trace() -> Trace:
+    return probed({router.floating_ips[0]: (0.0, back_s) for router, back_s in zip(ROUTERS, BACK_S, strict=True)})
+
+
+def probed(silences: Mapping[str, tuple[float, float]]) -> Trace:
+    """These addresses were probed, and silent from and to so long after T0."""
     rounds = tuple((n, 990.0 + n * 0.04) for n in range(int(72 / 0.04)))
     replies = {
-        router.floating_ips[0]: tuple((n, at + 0.001) for n, at in rounds if not T0 <= at < T0 + back)
-        for router, back in zip(ROUTERS, BACK_S, strict=True)
+        address: tuple((n, at + 0.001) for n, at in rounds if not T0 + begin_s <= at < T0 + end_s)
+        for address, (begin_s, end_s) in silences.items()
     }
     return Trace(0.04, rounds, replies)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from drill_history import END, T0, daemons
+from drill_history import END, T0, daemons, probed
 
 from hotspare.model.drill import (
     ClusterState,
@@ -42,13 +42,7 @@ def bound(places: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[str, ...]]:
 def trace(lost: Mapping[int, tuple[float, float]] | None = None) -> Trace:
     """Routers 1 and 2 are silent from T0 until they are back; `lost` has silences (from, to) after T0 by router."""
     silences = lost or {number: (0.0, back_s) for number, back_s in BACK_S.items()}
-    rounds = tuple((n, 990.0 + n * 0.04) for n in range(int(72 / 0.04)))
-
-    def replies(number: int) -> tuple[tuple[int, float], ...]:
-        begin_s, end_s = silences.get(number, (0.0, 0.0))
-        return tuple((n, at + 0.001) for n, at in rounds if not T0 + begin_s <= at < T0 + end_s)
-
-    return Trace(0.04, rounds, {f"10.30.1.{number}": replies(number) for number in (1, 2, 3, 4)})
+    return probed({f"10.30.1.{number}": silences.get(number, (0.0, 0.0)) for number in (1, 2, 3, 4)})
 
 
 def looked(node: str, numbers: tuple[int, ...], *, agents: bool = True) -> NodeState:

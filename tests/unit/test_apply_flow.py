@@ -9,6 +9,7 @@ import pytest
 from cluster_world import AGENTS, CLOUD, World, edge, passwords, spec_of
 
 from hotspare.codec import corosync_conf, crm_mon_xml
+from hotspare.faces.cli.app import exit_code
 from hotspare.flows import apply as flow
 from hotspare.model.cluster import ClusterStatus, FailedAction
 from hotspare.model.errors import HotspareError, NotReachableError, RefusedError, TimedOutError, WorldError
@@ -18,6 +19,7 @@ from hotspare.ports import Dispatcher
 
 SPEC = spec_of(edge(gateway=("{gw: {nodes", "{neutron-gateway: {nodes")))
 WORKING = crm_mon_xml.read((Path(__file__).parent / "crm_mon" / "working.xml").read_text())
+BAD_STATE, CANNOT_TELL = 1, 3
 JOB = flow.Job(SPEC, passwords(SPEC), CLOUD, AGENTS, corosync_conf.write)
 
 
@@ -83,6 +85,7 @@ def test_every_node_that_cannot_be_asked_is_named_and_nothing_is_done() -> None:
     with pytest.raises(WorldError) as wrong:
         apply(nodes)
     assert [problem.where for problem in wrong.value.problems] == ["net1", "net3"]
+    assert exit_code(wrong.value) == CANNOT_TELL
     assert nodes.world == World(SPEC)
 
 
@@ -91,6 +94,7 @@ def test_a_step_that_fails_on_two_nodes_is_told_of_both_and_the_next_run_finishe
     with pytest.raises(HotspareError, match=r"net2: no\nnet3: no") as failed:
         apply(nodes)
     assert failed.value.hint == "see its journal"
+    assert exit_code(failed.value) == BAD_STATE
     nodes.failing = lambda _step: False
     apply(nodes)
     assert nodes.world.plan() == ()
@@ -150,6 +154,24 @@ def test_what_is_taken_out_is_waited_for_until_it_runs_nowhere_and_nothing_is_un
     waited = stopping(lambda: next(told))
     assert waited == ["failover: has to stop before it is taken out", "the cluster has something under way"]
     assert next(told, None) is None
+
+
+def test_that_no_node_can_tell_for_a_moment_ends_no_waiting_for_what_is_taken_out() -> None:
+    without = replace(WORKING, resources=tuple(one for one in WORKING.resources if one.id != "failover"))
+    answers: list[ClusterStatus | None] = [None] * len(SPEC.nodes) + [without]
+
+    def status() -> ClusterStatus:
+        if (answer := answers.pop(0)) is None:
+            raise TimedOutError("crm_mon: no answer in 10 s")
+        return answer
+
+    assert stopping(status) == ["crm_mon: no answer in 10 s"]
+
+    def never() -> ClusterStatus:
+        raise NotReachableError("not reachable by SSH")
+
+    with pytest.raises(NotReachableError, match="not reachable by SSH"):
+        stopping(never)
 
 
 def test_what_does_not_stop_is_said_with_its_reason_and_not_taken_out() -> None:

@@ -65,6 +65,16 @@ def test_power_cannot_be_cut_without_a_fence_device(file):
     assert probing.drill(file(), Fault.POWEROFF, node="net1", gateway=None).order.node == "net1"
 
 
+def test_only_nodes_of_the_gateway_are_broken_and_asked_for_fence_devices(file):
+    path = file(fenced=False)
+    path.write_text(path.read_text().replace("fencing: none", "  net3: {rings: [172.16.1.124]}\nfencing: none"))
+    with pytest.raises(SpecError, match="net3 is no node of neutron-gateway: choose one of net1, net2"):
+        probing.drill(path, Fault.STANDBY, node="net3", gateway=None)
+    with pytest.raises(SpecError, match=r"nodes\.net2\.fence") as told:
+        probing.drill(path, Fault.POWEROFF, node=None, gateway=None)
+    assert "net3" not in str(told.value)
+
+
 def test_a_pools_nodes_have_hosts_of_their_own_in_neutron(file):
     order = probing.drill(file(strategy="reschedule"), Fault.DRAIN, node=None, gateway=None).order
     hosts = {"net1": "edge-1", "net2": "net2"}

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from hotspare.codec import spec_yaml
-from hotspare.lab import cluster_file
+from hotspare.lab import cluster_file, network
 from hotspare.lab.layout import MACHINES, NETWORK, NETWORKS, Layout
 from hotspare.model.errors import SpecError
 
@@ -62,6 +62,13 @@ def test_an_unknown_machine_is_refused_with_the_known_ones():
     with pytest.raises(SpecError) as refused:
         Layout().machine("net9")
     assert "net1, net2, net3, cmp1, ctl, ext" in refused.value.hint
+
+
+def test_an_unknown_cable_is_refused_with_the_known_ones():
+    layout = Layout()
+    with pytest.raises(SpecError) as refused:
+        network.set_cable(layout, layout.machine("net1"), "mgnt", up=False)
+    assert refused.value.hint == "it has: mgmt, ring2, tenant, public, oob"
 
 
 def test_the_cluster_file_is_one_that_apply_takes():

@@ -1,6 +1,7 @@
 """The session with Neutron against the stand-in's HTTP server: pages, tokens, faults, and what is counted."""
 
 import asyncio
+import json
 import socket
 import subprocess
 import sys
@@ -67,6 +68,20 @@ def test_a_token_that_has_expired_is_renewed_once_and_the_call_made_again(standi
             standin.identity.expire()
         assert asyncio.run(neutron.agents_of(FIRST)) == ("l3-net1",)
     assert standin.identity.given == 2
+
+
+def test_a_password_that_was_changed_is_read_anew(standin, tmp_path):
+    """The rescheduler lives for months, and is not restarted for a new clouds.yaml."""
+    neutron = scheduling(standin, tmp_path)
+    assert asyncio.run(neutron.agents_of(FIRST)) == ("l3-net1",)
+    standin.identity.passwords["admin"] = "wrong"
+    standin.identity.expire()
+    with pytest.raises(RefusedError, match="401"):
+        asyncio.run(neutron.agents_of(FIRST))
+    clouds = json.loads((tmp_path / "clouds.yaml").read_text())
+    clouds["clouds"]["admin"] = clouds["clouds"]["wrong"]
+    (tmp_path / "clouds.yaml").write_text(json.dumps(clouds))
+    assert asyncio.run(neutron.agents_of(FIRST)) == ("l3-net1",)
 
 
 def test_a_wall_clock_that_is_stepped_back_delays_no_call(standin, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import itertools
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -11,7 +12,7 @@ import virtual_time
 from hotspare.model.errors import InvariantError, NotReachableError, RefusedError, TimedOutError
 from hotspare.model.routing import Stage
 from pool import Killed, Pool
-from standin.world import DHCP, L3, Router, World, cloud
+from standin.world import DHCP, L3, Network, Router, World, cloud
 
 
 def story(told: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
@@ -153,6 +154,31 @@ async def test_a_target_that_dies_in_the_middle_gives_its_routers_on():
 
 
 @story
+async def test_routers_that_are_not_wired_yet_are_moved_again_as_soon_as_their_target_is_fenced():
+    world = cloud(hosts=3, routers=9)
+    world.wire_s = 30.0
+    pool = await begun(world)
+    pool.power_off("net1")
+    await pool.until(lambda: all(any(agent != "l3-net1" for agent in pool.agents_of(name)) for name in pool.astray()))
+    pool.power_off("net2")
+    world.wire_s = 1.0
+    await pool.until(lambda: carriers(pool) == {"l3-net3"}, within_s=30)
+    await pool.served(within_s=180)
+
+
+@story
+async def test_a_drained_agent_that_is_fenced_meanwhile_is_not_waited_for():
+    world = cloud(hosts=3, routers=3)
+    world.let_go_s = 1e9
+    pool = await begun(world)
+    pool.cluster.drains["net1"] = "now"
+    await pool.until(lambda: not pool.agents_of("router-00000"))
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.agents_of("router-00000")), within_s=10)
+    await pool.served(within_s=60)
+
+
+@story
 async def test_a_dead_agents_node_that_comes_back_keeps_what_was_not_taken_yet():
     pool = await begun(cloud(hosts=3, routers=60), latency_s=0.5)
     pool.power_off("net1")
@@ -237,6 +263,20 @@ async def test_an_api_that_is_gone_for_five_minutes_is_waited_for(after_changes)
     await pool.until(lambda: bool(gone_s))
     await pool.until(lambda: bool(pool.rescheduler.report(routers=False).trouble), within_s=60)
     await pool.served(within_s=900)
+
+
+@story
+async def test_while_the_api_is_gone_the_trouble_stands_whatever_else_happens():
+    pool = await begun(cloud(hosts=3, routers=9))
+
+    def refuse(_method: str, _path: str) -> None:
+        raise NotReachableError("connection refused")
+
+    pool.session.before = refuse
+    await pool.until(lambda: bool(pool.rescheduler.report(routers=False).trouble), within_s=120)
+    pool.cluster.demoted.add("net1")
+    await asyncio.sleep(1.5)
+    assert pool.rescheduler.report(routers=False).trouble == "connection refused"
 
 
 @pytest.mark.parametrize("changing", ["DELETE", "POST"])
@@ -340,6 +380,55 @@ async def test_a_stop_ends_within_five_seconds_and_leaves_no_router_bound_nowher
 
 
 @story
+async def test_a_stop_waits_only_for_pairs_of_calls_that_were_begun():
+    """Those that wait for their turn are not begun, and nobody waits for their end."""
+    pool = await begun(cloud(hosts=3, routers=300), latency_s=1.0)
+    pool.power_off("net1")
+    await pool.until(lambda: len(changes(pool)) > 6)
+    began_s = virtual_time.now()
+    await pool.rescheduler.stop()
+    assert virtual_time.now() - began_s < 3.5
+    assert [router for router in pool.world.routers if not pool.agents_of(router)] == []
+
+
+class Counted(asyncio.Event):
+    """How often it was set; too often is a bug, not a hang."""
+
+    times = 0
+
+    def set(self) -> None:
+        self.times += 1
+        assert self.times < 1000
+        super().set()
+
+
+@story
+async def test_a_look_that_is_due_while_it_stops_keeps_it_from_nothing():
+    pool = await begun(cloud(hosts=3, routers=3))
+    pool.rescheduler.changed = Counted()
+    await pool.rescheduler.stop()
+    await asyncio.sleep(120)
+    assert pool.rescheduler.changed.times < 100
+
+
+@story
+async def test_a_disk_that_gets_full_in_the_middle_leaves_no_router_bound_nowhere():
+    pool = await begun(cloud(hosts=3, routers=30))
+
+    def fill(method: str, _path: str) -> None:
+        pool.journals["net3"].full |= method == "DELETE"
+
+    pool.session.after = fill
+    pool.power_off("net1")
+    await pool.until(lambda: any("No space left" in str(facts) for _, facts in pool.told))
+    await asyncio.sleep(60)
+    pool.session.after = lambda _method, _path: None
+    assert [router for router in pool.world.routers if not pool.agents_of(router)] == []
+    pool.journals["net3"].full = False
+    await pool.served(within_s=300)
+
+
+@story
 async def test_a_full_disk_moves_nothing_and_says_so():
     pool = await begun(cloud(hosts=3, routers=9))
     journal = pool.journals["net3"]
@@ -370,6 +459,20 @@ async def test_a_router_that_somebody_else_lost_is_found_and_placed():
     pool.world.unbind("router-00000", "l3-net1")
     await pool.until(lambda: pool.agents_of("router-00000") != (), within_s=180)
     await pool.served()
+
+
+@story
+async def test_a_router_that_is_lost_again_later_has_been_lost_only_since_then():
+    pool = await begun(cloud(hosts=3, routers=9))
+    pool.world.auto_schedule = False
+    pool.world.unbind("router-00000", "l3-net1")
+    await pool.until(lambda: pool.rescheduler.report(routers=True).routers[0].host is None)
+    pool.world.bind("router-00000", "l3-net1")
+    await asyncio.sleep(600)
+    assert pool.moved() == []
+    pool.world.unbind("router-00000", "l3-net1")
+    await pool.until(lambda: bool(pool.moved()), within_s=180)
+    assert float(str(pool.moved()[0]["outage_s"])) < 60
 
 
 @story
@@ -454,6 +557,43 @@ async def test_a_slow_agent_has_time_to_let_go_also_of_a_router_whose_ports_neut
 
 
 @story
+async def test_a_router_that_is_tried_again_and_again_keeps_nobody_from_looking_at_the_others():
+    world = cloud(hosts=3, routers=3)
+    world.let_go_s = 1e9
+    pool = await begun(world)
+    looked_s: list[float] = []
+
+    def look(method: str, path: str) -> None:
+        if (method, path) == ("GET", "routers"):
+            looked_s.append(virtual_time.now())
+
+    pool.session.before = look
+    pool.cluster.drains["net1"] = "now"
+    await asyncio.sleep(1200)
+    assert max(after - before for before, after in itertools.pairwise(looked_s)) < 70
+
+
+@story
+async def test_a_router_that_cannot_be_given_back_to_a_hung_agent_is_not_said_to_stay_there():
+    world = cloud(hosts=3, routers=3)
+    world.let_go_s = 1e9
+    world.auto_schedule = False
+    pool = await begun(world)
+
+    def refuse(method: str, _path: str) -> None:
+        if method == "POST":
+            raise NotReachableError("no server is available")
+
+    pool.session.before = refuse
+    pool.cluster.drains["net1"] = "now"
+    await pool.until(lambda: any("did not let go" in str(facts.get("note")) for _, facts in pool.told))
+    note = str(pool.told[-1][1]["note"])
+    assert "so it stays there" not in note
+    assert "bound nowhere" in note
+    assert "no server is available" in note
+
+
+@story
 async def test_a_drain_that_shall_stop_at_the_first_failure_does():
     world = cloud(hosts=3, routers=30)
     world.let_go_s = 1e9
@@ -506,6 +646,21 @@ async def test_a_takeover_brings_the_routers_named_to_the_node_named():
 
 
 @story
+async def test_routers_may_be_taken_from_a_node_at_which_moves_failed_and_nobody_is_told_to_fence_it():
+    pool = await begun(cloud(hosts=3, routers=18))
+
+    def refuse(method: str, path: str) -> None:
+        if method == "POST" and path == "agents/l3-net2/l3-routers":
+            raise RefusedError("a bug of Neutron's", code=409)
+
+    pool.session.before = refuse
+    await pool.rescheduler.takeover([f"router-{number}" for number in (0, 3, 6, 9)], "net2", only_plan=False)
+    await pool.until(lambda: sum(what == "router.not_moved" for what, _ in pool.told) >= 3)
+    placed = await pool.rescheduler.takeover(["router-1"], "net3", only_plan=True)
+    assert [(move.source, move.target) for move in placed.moves] == [("l3-net2", "l3-net3")], placed.unplaced
+
+
+@story
 async def test_where_a_router_is_and_since_when():
     pool = await begun(cloud(hosts=3, routers=3))
     pool.power_off("net1")
@@ -531,6 +686,17 @@ async def test_networks_of_a_dead_node_get_a_dhcp_agent_again():
 
 
 @story
+async def test_networks_of_one_name_are_counted_each():
+    world = cloud(hosts=3, routers=3)
+    for number in (1, 2):
+        world.add_network(Network(f"lan-{number}", "lan", zones=("elsewhere",)))
+    pool = Pool(world)
+    pool.begin()
+    await pool.until(lambda: bool(pool.rescheduler.report(routers=False).trouble), within_s=60)
+    assert pool.rescheduler.report(routers=False).trouble.startswith("2 networks lack DHCP agents: lan: ")
+
+
+@story
 async def test_a_daemon_that_begins_looks_as_soon_as_it_may():
     world = cloud(hosts=3, routers=9)
     pool = Pool(world)
@@ -544,3 +710,15 @@ async def test_a_takeover_of_a_router_that_is_there_has_nothing_to_do():
     pool = await begun(cloud(hosts=3, routers=3))
     placed = await pool.rescheduler.takeover(["router-0"], "net1", only_plan=False)
     assert (placed.moves, placed.unplaced) == ((), ())
+
+
+@story
+async def test_a_takeover_of_a_router_that_is_leaving_says_so():
+    world = cloud(hosts=3, routers=3)
+    world.let_go_s = 20.0
+    pool = await begun(world)
+    await pool.rescheduler.takeover(["router-0"], "net2", only_plan=False)
+    placed = await pool.rescheduler.takeover(["router-0"], "net1", only_plan=False)
+    assert [(one.router, one.reason) for one in placed.unplaced] == [
+        ("router-00000", "it is on its way to net2; ask again when it is there")
+    ]

@@ -1,5 +1,6 @@
 """The rescheduler as a process: it answers before it knows anything, there is one, and it ends when it is told to."""
 
+import asyncio
 import json
 import signal
 import socket
@@ -11,6 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hotspare_ocf import rescheduler
+
+from hotspare.codec import rescheduling_json
+from hotspare.faces.rescheduler.desk import Desk
+from hotspare.flows.reschedule.daemon import STOP_S
 
 LIMIT_S = 60
 
@@ -79,6 +85,22 @@ def test_rubbish_is_refused_in_words(running, tmp_path, request_):
     assert running.poll() is None
 
 
+class Broken:
+    """A rescheduler with a bug."""
+
+    def report(self, *, routers: bool) -> None:
+        raise KeyError(routers)
+
+
+def test_a_bug_is_not_passed_off_as_a_wrong_request(tmp_path):
+    async def told() -> dict[str, Any]:
+        read = rescheduling_json.settings(settings(tmp_path).read_text())
+        async with Desk(Broken(), read).open():  # type: ignore[arg-type]
+            return await asyncio.to_thread(asked, tmp_path, {"ask": "state"})
+
+    assert asyncio.run(told())["error"] == "a bug of hotspare: KeyError: False"
+
+
 def test_without_the_clusters_leave_a_request_is_refused(running, tmp_path):
     refused = asked(tmp_path, {"ask": "rebalance", "plan": True})
     assert "cluster" in refused["error"]
@@ -100,6 +122,10 @@ def test_it_ends_when_it_is_told_to(running):
     out, _ = running.communicate(timeout=LIMIT_S)
     assert running.returncode == 0
     assert "rescheduler.ends" in out
+
+
+def test_its_resource_agent_kills_it_only_after_the_time_that_it_gives_itself():
+    assert rescheduler._GRACE_S >= STOP_S + 1
 
 
 def test_after_a_kill_the_next_one_begins(running, tmp_path):

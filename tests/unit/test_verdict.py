@@ -198,6 +198,21 @@ def test_the_identity_that_routers_leave_is_left_alive_or_proved_silent_on_every
     assert standings(status, HOSTS, "edge", ())["edge"] is expected
 
 
+def test_a_ban_that_is_not_ours_proves_nothing_of_a_node_where_nobody_has_looked_yet() -> None:
+    by_hand = tuple((f"cli-ban-{what}-on-{name}", what, name) for _, what, name in BANS)
+    status = changing(COLD_STOPPED, net1=OFF)
+    assert standings(status, HOSTS, "edge", ())["edge"] is GONE
+    assert standings(replace(status, bans=by_hand), HOSTS, "edge", ())["edge"] is UNKNOWN
+
+
+def test_a_history_that_was_cleaned_up_proves_nothing() -> None:
+    """Its stop may have failed; where it is barred Pacemaker does not look for it again."""
+    status = changing(COLD, *COLD_AGENTS)
+    assert standings(status, HOSTS, "edge", ())[HOSTS["net1"]] is GONE
+    cleaned = replace(status, last_actions=(LastAction("edge-local-l3", "net1", "stop", 0),))
+    assert standings(cleaned, HOSTS, "edge", ())[HOSTS["net1"]] is UNKNOWN
+
+
 def test_homeward_only_the_identity_gets_routers_and_all_of_the_pool_is_left() -> None:
     found = standings(changing(COLD, *COLD_AGENTS), HOSTS, "edge", (), homeward=True)
     assert list(found.values()) == [GONE, LEAVING, LEAVING, LIVE]

@@ -163,6 +163,21 @@ class NeutronSession:
         its caller, who gave it up, did since.
         """
         connection = self._opened()
+        try:
+            return self._asked(connection, deadline, method, path, done, request)
+        except keystone.Unauthorized:
+            self._forget(connection)
+            raise
+
+    def _asked(
+        self,
+        connection: Any,
+        deadline: float,
+        method: str,
+        path: str,
+        done: Collection[str],
+        request: Mapping[str, Any],
+    ) -> Any:
         for last in (False, True):
             connection.session.get_auth_headers()
             left_s = deadline - time.monotonic()
@@ -197,6 +212,12 @@ class NeutronSession:
             if self._connection is None:
                 self._connection = self._open()
             return self._connection
+
+    def _forget(self, connection: Any) -> None:
+        """What the next call opens has the credentials that clouds.yaml has by then."""
+        with self._opening:
+            if self._connection is connection:
+                self._connection = None
 
     def _open(self) -> Any:
         """A connection whose endpoint is known and that keeps a socket for each call in flight."""

@@ -8,7 +8,7 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,15 @@ from hotspare.model.errors import HotspareError, NotReachableError, TimedOutErro
 REQUEST_LIMIT_S = 10.0
 
 Answers = Callable[[Mapping[str, Any]], AsyncIterator[dict[str, Any]]]
-"""The answers to a request. ValueError, KeyError, TypeError or AttributeError: it is none."""
+"""The answers to a request."""
 
 
 class SocketDesk:
-    """Answers at one path. `manual` is where it stands what may be asked."""
+    """Answers at one path."""
 
-    def __init__(self, path: str, answers: Answers, *, manual: str) -> None:
-        self._path, self._answers, self._manual = Path(path), answers, manual
+    def __init__(self, path: str, answers: Answers, *, needed: Mapping[str, Collection[str]], manual: str) -> None:
+        """`needed` says what may be asked, and what has to be told with it; `manual` is where that is explained."""
+        self._path, self._answers, self._needed, self._manual = Path(path), answers, needed, manual
         self._talks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -56,17 +57,41 @@ class SocketDesk:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(REQUEST_LIMIT_S):
-                request = json.loads(await reader.readline())
+                request = self._request(await reader.readline())
+        except ValueError as wrong:
+            writer.write(_refusal(f"not a request: {wrong!r}", f"what may be asked stands in {self._manual}"))
+            return
+        except TimeoutError:
+            writer.write(_refusal(f"no request within {REQUEST_LIMIT_S:.0f} s", ""))
+            return
+        try:
             async for answer in self._answers(request):
                 writer.write(json.dumps(answer).encode() + b"\n")
                 await writer.drain()
         except HotspareError as refused:
             untold = isinstance(refused, NotReachableError | TimedOutError)
             writer.write(_refusal(refused.message, refused.hint, cannot_tell=untold))
-        except (ValueError, KeyError, TypeError, AttributeError) as wrong:
-            writer.write(_refusal(f"not a request: {wrong!r}", f"what may be asked stands in {self._manual}"))
-        except TimeoutError:
-            writer.write(_refusal(f"no request within {REQUEST_LIMIT_S:.0f} s", ""))
+        except ConnectionError:
+            raise
+        except Exception as bug:  # noqa: BLE001 (told, with its kind)
+            writer.write(_refusal(f"a bug of hotspare: {type(bug).__name__}: {bug}", "please report it"))
+
+    def _request(self, line: bytes) -> Mapping[str, Any]:
+        """What was asked.
+
+        Raises:
+            ValueError: it is nothing that may be asked, or not all of it.
+        """
+        request: Any = json.loads(line)
+        match request:
+            case {"ask": str(what)} if what in self._needed:
+                told = str | list | int | float
+                lacking = [name for name in self._needed[what] if not isinstance(request.get(name), told)]
+                if lacking:
+                    raise ValueError(f"{what} without {' and '.join(lacking)}")
+                return dict(request)
+            case other:
+                raise ValueError(other)
 
 
 def _listening(path: Path) -> socket.socket:

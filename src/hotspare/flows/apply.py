@@ -1,7 +1,7 @@
 """From the file to a running cluster: observe → plan → apply → verify."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from hotspare.flows.awaiting import Awaiting, cluster_status
@@ -101,21 +101,33 @@ async def observe(spec: Spec, nodes: Nodes) -> Mapping[str, NodeFacts]:
     Raises:
         WorldError: nodes that could not be asked, and everything that is wrong on the others, at once.
     """
-    answers = await asyncio.gather(*(_look(nodes, spec, name) for name in spec.nodes))
-    facts = {answer.name: answer for answer in answers if isinstance(answer, NodeFacts)}
-    problems = [answer for answer in answers if isinstance(answer, Problem)]
-    problems += preflight.problems(spec, facts)
+    answers = dict(
+        zip(spec.nodes, await asyncio.gather(*(_look(nodes, spec, name) for name in spec.nodes)), strict=True)
+    )
+    facts = {name: answer for name, answer in answers.items() if isinstance(answer, NodeFacts)}
+    failures = {name: answer for name, answer in answers.items() if isinstance(answer, HotspareError)}
+    found = preflight.problems(spec, facts)
+    problems = [*(_problem(name, failure) for name, failure in failures.items()), *found]
     if problems:
-        raise WorldError(problems, hint=NODES_TROUBLED_HINT)
+        raise WorldError(problems, hint=NODES_TROUBLED_HINT, untold=not found and _untold(failures.values()))
     return facts
 
 
-async def _look(nodes: Nodes, spec: Spec, name: str) -> NodeFacts | Problem:
+async def _look(nodes: Nodes, spec: Spec, name: str) -> NodeFacts | HotspareError:
     try:
         return await nodes.look(name, query(spec, name))
     except (NotReachableError, TimedOutError, RefusedError) as error:
-        text = error.message.removeprefix(f"{name}: ")
-        return Problem(name, "", f"{text}; {error.hint}" if error.hint else text)
+        return error
+
+
+def _problem(node: str, failure: HotspareError) -> Problem:
+    text = failure.message.removeprefix(f"{node}: ")
+    return Problem(node, "", f"{text}; {failure.hint}" if failure.hint else text)
+
+
+def _untold(failures: Iterable[HotspareError]) -> bool:
+    """Whether none of them is a no: nobody answered."""
+    return all(isinstance(failure, NotReachableError | TimedOutError) for failure in failures)
 
 
 async def apply(
@@ -155,7 +167,8 @@ def _raise(failures: tuple[HotspareError, ...]) -> None:
     if len(failures) == 1:
         raise failures[0]
     problems = [Problem("", "", failure.message) for failure in failures]
-    raise WorldError(problems, hint=next((failure.hint for failure in failures if failure.hint), ""))
+    hint = next((failure.hint for failure in failures if failure.hint), "")
+    raise WorldError(problems, hint=hint, untold=_untold(failures))
 
 
 async def _in_order(

@@ -60,10 +60,17 @@ class Awaiting:
         Raises:
             RefusedError: one will not stop without a hand.
             TimedOutError: it takes longer than the step's limit.
+            NotReachableError, TimedOutError, RefusedError: no node could tell until then.
         """
         until_s = self._now() + step.limit_s
         while True:
-            status = await cluster_status(self._spec, self._nodes)
+            try:
+                status = await cluster_status(self._spec, self._nodes)
+            except (NotReachableError, TimedOutError, RefusedError) as error:
+                if self._now() >= until_s:
+                    raise
+                await self._wait((error.message,))
+                continue
             if stuck := settled.stuck(step.resources, status):
                 raise RefusedError(
                     "; ".join(stuck),

@@ -126,7 +126,7 @@ class Probes:
             reason = "it ended"
         except HotspareError as failed:
             reason = failed.message
-        except (ValueError, KeyError):
+        except (ValueError, LookupError, TypeError):
             reason = f"it said {said[:120]!r}"
         self.recorder.troubles.append(f"{script} on {place}: {reason}")
 

@@ -20,7 +20,7 @@ from pyroute2 import IPRoute
 from hotspare.lab import namespace
 from hotspare.lab.command import run
 from hotspare.lab.layout import NETNS_PREFIX, NETWORK, NETWORKS, STATE_ROOT, Layout, Machine, Nic
-from hotspare.model.errors import RefusedError
+from hotspare.model.errors import Problem, RefusedError, SpecError
 
 _SIOCETHTOOL = 0x8946
 # Source: linux/ethtool.h. Userspace Open vSwitch drops or miscounts packets whose checksum or segmentation the sender
@@ -212,13 +212,22 @@ def set_cable(layout: Layout, machine: Machine, network: str, *, up: bool) -> No
     """The switch's end of the cable is up or down; it stays so through power cycles.
 
     Raises:
-        RefusedError: the machine has no such cable.
+        SpecError: the machine has no such cable.
+        RefusedError: it has one, and the lab is not whole.
     """
+    has = [nic.network for nic in machine.nics]
+    if network not in has:
+        raise SpecError(
+            (Problem("", "", f"{machine.name} has no cable to {network!r}"),), hint=f"it has: {', '.join(has)}"
+        )
     with _links(layout.switch) as switch:
         index = _index(switch, machine.cable(network))
         if index is None:
-            has = ", ".join(nic.network for nic in machine.nics)
-            raise RefusedError(f"{machine.name} has no cable to {network!r}", code=1, hint=f"it has: {has}")
+            raise RefusedError(
+                f"{machine.name}'s cable to {network} is not there",
+                code=1,
+                hint=f"hotspare lab up --name {layout.name}",
+            )
         switch.link("set", index=index, state="up" if up else "down")
 
 

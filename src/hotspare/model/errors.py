@@ -48,7 +48,14 @@ class SpecError(_ProblemsError):
 
 
 class WorldError(_ProblemsError):
-    """The file is right but the machines are not as they have to be: `problems` holds all that was found."""
+    """The file is right but the machines are not as they have to be: `problems` holds all that was found.
+
+    `untold`: nothing is known to be wrong; they could not be asked, or gave no answer.
+    """
+
+    def __init__(self, problems: Sequence[Problem], *, hint: str = "", untold: bool = False) -> None:
+        super().__init__(problems, hint=hint)
+        self.untold = untold
 
 
 class NotReachableError(HotspareError):

@@ -129,10 +129,17 @@ def lacking(spec: Spec, where: str, fault: Fault, node: str | None, gateway: str
     yield from _gateway_lacking(spec, where, fault, gateway)
     if node is not None and node not in spec.nodes:
         yield Problem("NODE", "", f"{node} is none of the file's nodes: {', '.join(spec.nodes)}")
-    if fault is Fault.POWEROFF:
-        unfenced = [name for name, member in spec.nodes.items() if member.fence is None and name == (node or name)]
-        for name in unfenced:
-            yield Problem(where, f"nodes.{name}.fence", "missing; its power cannot be cut, try: hotspare drill standby")
+    its = spec.gateways[_named(spec, gateway)].nodes if _named(spec, gateway) in spec.gateways else ()
+    if node in spec.nodes and its and node not in its:
+        yield Problem("NODE", "", f"{node} is no node of {_named(spec, gateway)}: choose one of {', '.join(its)}")
+    for one in its if fault is Fault.POWEROFF else ():
+        if node in {None, one} and spec.nodes[one].fence is None:
+            yield Problem(where, f"nodes.{one}.fence", "missing; its power cannot be cut, try: hotspare drill standby")
+
+
+def _named(spec: Spec, gateway: str | None) -> str:
+    """The gateway that is meant; empty where that is not clear."""
+    return gateway or (next(iter(spec.gateways)) if len(spec.gateways) == 1 else "")
 
 
 def _gateway_lacking(spec: Spec, where: str, fault: Fault, gateway: str | None) -> Iterator[Problem]:

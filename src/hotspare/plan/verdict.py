@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from hotspare.model.cluster import ClusterStatus, NodeState, Resource, Role
 from hotspare.model.routing import Standing
 from hotspare.plan.names import agents_of, local
+from hotspare.plan.primitives import never
 
 _NEEDED = ("ovs", "l3")
 """What wires ports and what builds routers; without the metadata agent they forward."""
@@ -95,14 +96,16 @@ def _is_sound(resource: Resource) -> bool:
 def _is_silent(status: ClusterStatus, node: str, data_plane: str) -> bool:
     """Whether the last action on the data plane there was a proof of silence, and nothing is there or under way.
 
-    Where the configuration lets it not run at all, no trace of it will do: the node was started anew, or never had it.
+    Where `hotspare apply` has barred it, no trace of it nor of its agents will do: Pacemaker does not look for it there
+    (`resource-discovery=never`), so the node was started anew, or never had it. Where agents have left a trace and it
+    has not, somebody has cleaned up its history, and what that said is lost.
     """
     there = tuple(_there(status, data_plane, node))
     if not _is_quiet(status, node, data_plane):
         return False
     last = status.last_action(data_plane, node)
     if last is None:
-        return not there and _is_barred(status, node, data_plane)
+        return not there and _is_barred(status, node, data_plane) and not _have_agents_run(status, node, data_plane)
     if last.exit_code is None:
         return False
     if there:
@@ -124,7 +127,14 @@ def _is_quiet(status: ClusterStatus, node: str, data_plane: str) -> bool:
 
 
 def _is_barred(status: ClusterStatus, node: str, data_plane: str) -> bool:
-    return any((resource, where) == (f"{data_plane}-clone", node) for _, resource, where in status.bans)
+    """Whether we keep it off the node. Another's ban (`crm resource ban`) says nothing: it may be less than final, or
+    for the Promoted role alone, and Pacemaker still has to look what runs there.
+    """
+    return any(ban == never(f"{data_plane}-clone", node).id for ban, _, _ in status.bans)
+
+
+def _have_agents_run(status: ClusterStatus, node: str, data_plane: str) -> bool:
+    return any(status.last_action(agent, node) for agent in agents_of(data_plane))
 
 
 def _there(status: ClusterStatus, resource: str, node: str) -> tuple[Resource, ...]:

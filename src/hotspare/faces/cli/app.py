@@ -14,6 +14,7 @@ from hotspare.model.errors import (
     NotReachableError,
     SpecError,
     TimedOutError,
+    WorldError,
 )
 
 EXIT_BAD_STATE = 1
@@ -50,7 +51,7 @@ def exit_code(error: HotspareError) -> int:
     match error:
         case SpecError():
             return EXIT_USAGE
-        case TimedOutError() | NotReachableError():
+        case TimedOutError() | NotReachableError() | WorldError(untold=True):
             return EXIT_CANNOT_TELL
         case _:
             return EXIT_BAD_STATE

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,28 +10,22 @@ from rich.console import Console
 from rich.prompt import Confirm
 
 from hotspare.codec import cleaning_json
-from hotspare.faces.cli.app import EXIT_BAD_STATE, EXIT_CANNOT_TELL, app
+from hotspare.faces.cli.app import EXIT_BAD_STATE, app
+from hotspare.faces.cli.options import EXITS, FILE, File, Json, Yes
 from hotspare.faces.report import cleaning as report
 from hotspare.flows import clean as flow
-from hotspare.model.answer import Answer
 from hotspare.model.cleaning import Cleaning
 
 if TYPE_CHECKING:
     from hotspare.wiring import cleaning as wiring
 
-EXITS = {Answer.YES: 0, Answer.NO: EXIT_BAD_STATE, Answer.CANNOT_TELL: EXIT_CANNOT_TELL}
-
 Nodes = Annotated[
     list[str] | None,
     typer.Argument(metavar="[NODE]...", help="The nodes to clean; all that may carry a gateway if none is given."),
 ]
-File = Annotated[Path, typer.Option("--file", "-f", envvar="HOTSPARE_FILE", help="The cluster's file.")]
 OnlyPlan = Annotated[bool, typer.Option("--plan", help="Say what would go; change nothing.")]
 Gateway = Annotated[str | None, typer.Option("--gateway", help="Only nodes that may carry this gateway.")]
-Json = Annotated[bool, typer.Option("--json", help="The result as JSON on the standard output.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether to begin.")]
 
-FILE = Path("cluster.yaml")
 EPILOG = (
     "Example: [bold]hotspare clean net2 --plan[/] shows what a dead agent left on net2. Exit status: 0 no router is "
     "left, 1 something is left (with --plan: would go) or it was refused, 3 cannot tell."

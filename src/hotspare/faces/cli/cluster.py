@@ -12,6 +12,7 @@ from rich.status import Status
 
 from hotspare.adapters.spec_file import SpecFile
 from hotspare.faces.cli.app import EXIT_BAD_STATE, EXIT_CANNOT_TELL, app
+from hotspare.faces.cli.options import FILE, Json
 from hotspare.faces.report import steps
 from hotspare.flows import apply as flow
 from hotspare.model.spec import Spec
@@ -19,17 +20,23 @@ from hotspare.model.step import Stage
 from hotspare.wiring import cluster as wiring
 
 File = Annotated[Path, typer.Argument(envvar="HOTSPARE_FILE", help="The cluster's file.")]
-Json = Annotated[bool, typer.Option("--json", help="The result as JSON on the standard output.")]
 Brief = Annotated[bool, typer.Option("--brief", help="Leave the differences of files and configuration out.")]
 
-FILE = Path("cluster.yaml")
+PLAN_EPILOG = (
+    "Example: [bold]hotspare plan cluster.yaml --brief[/]. Exit status: 0 planned, 1 a node is not as it has to be, "
+    "2 the file is wrong, 3 a node could not be asked."
+)
+APPLY_EPILOG = (
+    "Example: [bold]hotspare apply cluster.yaml[/]; cut anywhere, the same command goes on from there. Exit status: "
+    "0 the cluster works, 1 it does not, or a step failed, 2 the file is wrong, 3 cannot tell."
+)
 UNFENCED = (
     "fencing: none — nothing proves a lost node dead. Both nodes may forward for the same gateway at once, "
     "and a failed stop blocks it."
 )
 
 
-@app.command()
+@app.command(epilog=PLAN_EPILOG)
 def plan(file: File = FILE, as_json: Json = False, brief: Brief = False) -> None:
     """Print what `apply` would do; change nothing."""
     talk = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -47,7 +54,7 @@ def plan(file: File = FILE, as_json: Json = False, brief: Brief = False) -> None
         out.print(line)
 
 
-@app.command()
+@app.command(epilog=APPLY_EPILOG)
 def apply(file: File = FILE, as_json: Json = False) -> None:
     """Make the cluster as the file says, and wait until it works."""
     talk = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,17 +16,17 @@ from rich.prompt import Confirm
 
 from hotspare import __version__
 from hotspare.codec import report_json
-from hotspare.faces.cli.app import EXIT_BAD_STATE, EXIT_CANNOT_TELL, app
+from hotspare.faces.cli.app import EXIT_BAD_STATE, app
+from hotspare.faces.cli.options import EXITS, FILE, File, Gateway, Json, Yes
 from hotspare.faces.report import table
-from hotspare.model.answer import Answer
 from hotspare.model.drill import Fault, History
+from hotspare.model.errors import HotspareError
 from hotspare.model.report import Report
 from hotspare.plan.drill import judge
 
 if TYPE_CHECKING:
     from hotspare.wiring.probing import Drill
 
-EXITS = {Answer.YES: 0, Answer.NO: EXIT_BAD_STATE, Answer.CANNOT_TELL: EXIT_CANNOT_TELL}
 WARNINGS = {
     Fault.POWEROFF: "This cuts the power of {node}. Its routers are gone until another node has taken over.",
     Fault.STANDBY: "This puts {node} in standby. Its routers are gone until another node has taken over.",
@@ -41,17 +42,16 @@ Node = Annotated[
     str | None,
     typer.Argument(help="The node to break; if not given, the one that carries the gateway, or most of its routers."),
 ]
-File = Annotated[Path, typer.Option("--file", "-f", envvar="HOTSPARE_FILE", help="The cluster's file.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where the report goes.")]
-Gateway = Annotated[str | None, typer.Option("--gateway", help="Which gateway, where the file has several.")]
-Json = Annotated[bool, typer.Option("--json", help="The report as JSON on the standard output.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether to begin.")]
 
-FILE = Path("cluster.yaml")
 OUTPUT = Path("build/drill")
+EPILOG = (
+    "Example: [bold]hotspare drill {verb} net1 --yes[/] measures and heals, and writes report.html to build/drill. "
+    "Exit status: 0 every router is back and every audit holds, 1 not so or not begun, 3 cannot tell."
+)
 
 
-@drill.command()
+@drill.command(epilog=EPILOG.format(verb="poweroff"))
 def poweroff(
     node: Node = None,
     file: File = FILE,
@@ -64,7 +64,7 @@ def poweroff(
     _run(Fault.POWEROFF, node, file, output, gateway, as_json=as_json, yes=yes)
 
 
-@drill.command()
+@drill.command(epilog=EPILOG.format(verb="standby"))
 def standby(
     node: Node = None,
     file: File = FILE,
@@ -77,7 +77,7 @@ def standby(
     _run(Fault.STANDBY, node, file, output, gateway, as_json=as_json, yes=yes)
 
 
-@drill.command()
+@drill.command(epilog=EPILOG.format(verb="drain"))
 def drain(
     node: Node = None,
     file: File = FILE,
@@ -101,11 +101,11 @@ def _run(
         _ask(fault, node, talk)
     output.mkdir(parents=True, exist_ok=True)  # a report that cannot be written is said before anything breaks
     report, history = asyncio.run(_drilled(wired, talk))
+    _written(report, history, output)
     if as_json:
         print(json.dumps(report_json.report(report), indent=2))
     else:
         table.show(report, Console())
-    _written(report, history, output)
     talk.print(f"[dim]{escape(str(output / 'report.html'))}[/]")
     raise typer.Exit(EXITS[report.verdict])
 
@@ -123,8 +123,15 @@ async def _drilled(wired: "Drill", talk: Console) -> tuple[Report, History]:
     """Run it; gives the judgement and the record."""
     with talk.status("beginning") as status:
         async with wired.opened(tell=_teller(status.update, talk)) as run:
-            history = await run.run()
-            versions = {"hotspare": __version__, **await run.site.versions()}
+            try:
+                history = await run.run()
+            except BaseException:  # above all Ctrl-C: a node that was not healed is named where it stays on the screen
+                for trouble in run.troubles:
+                    talk.print(f"[bold red]{escape(trouble)}[/]", soft_wrap=True)
+                raise
+            versions = {"hotspare": __version__}
+            with suppress(HotspareError):  # the record of what happened is worth more than this
+                versions |= await run.site.versions()
     return judge(history, versions), history
 
 

@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.text import Text
 
 from hotspare.codec import moving_json
-from hotspare.faces.cli.app import EXIT_BAD_STATE, EXIT_CANNOT_TELL, app
+from hotspare.faces.cli.app import EXIT_CANNOT_TELL, app
 from hotspare.faces.cli.following import Shown
+from hotspare.faces.cli.options import EXITS, FILE, File, Gateway, Json
 from hotspare.faces.report import moving as report
 from hotspare.flows import drain as drain_flow
 from hotspare.flows import rearrange as rearrange_flow
 from hotspare.flows.follow import follow
-from hotspare.model.answer import Answer
 from hotspare.model.moving import Ending, Goal, MovePlan
 from hotspare.ports import Dispatcher, Marks
 
@@ -28,22 +28,16 @@ if TYPE_CHECKING:
 Ask = Callable[[Marks, Dispatcher], Awaitable[MovePlan | Goal]]
 """Gives a plan, or what was begun."""
 
-EXITS = {Answer.YES: 0, Answer.NO: EXIT_BAD_STATE, Answer.CANNOT_TELL: EXIT_CANNOT_TELL}
-
 Node = Annotated[str, typer.Argument(help="A node of a gateway with strategy reschedule.")]
 Routers = Annotated[list[str], typer.Argument(metavar="ROUTER...", help="Routers, by name or id.")]
 To = Annotated[str, typer.Option("--to", metavar="NODE", help="The node that is to have them.")]
-File = Annotated[Path, typer.Option("--file", "-f", envvar="HOTSPARE_FILE", help="The cluster's file.")]
 OnlyPlan = Annotated[bool, typer.Option("--plan", help="Say what would move, and what cannot; change nothing.")]
 ExitOnFirstFailure = Annotated[
     bool, typer.Option("--exit-on-first-failure", help="The first router that cannot be moved ends the drain.")
 ]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Begin it and return; do not follow it.")]
 Force = Annotated[bool, typer.Option("--force", help="Also where its routers have nowhere to go.")]
-Gateway = Annotated[str | None, typer.Option("--gateway", help="Which gateway, where the file has several.")]
-Json = Annotated[bool, typer.Option("--json", help="The result as JSON on the standard output.")]
 
-FILE = Path("cluster.yaml")
 EXIT_WORDS = "Exit status: 0 all moved, 1 some could not, 3 cannot tell."
 DRAIN_EPILOG = (
     "Example: [bold]hotspare drain net1 --plan[/] shows where its routers would go, [bold]hotspare drain net1[/] has "

@@ -11,28 +11,31 @@ from rich.console import Console
 
 from hotspare.codec import rescheduling_json
 from hotspare.codec.report_json import stamp
-from hotspare.faces.cli.app import EXIT_BAD_STATE, EXIT_CANNOT_TELL, app
+from hotspare.faces.cli.app import app
+from hotspare.faces.cli.options import EXITS, FILE, File, Json
 from hotspare.faces.report import routers as places
 from hotspare.faces.report import screen
-from hotspare.model.answer import Answer
 from hotspare.model.rescheduling import Report
 from hotspare.model.status import StatusView
 
-EXITS = {Answer.YES: 0, Answer.NO: EXIT_BAD_STATE, Answer.CANNOT_TELL: EXIT_CANNOT_TELL}
+EPILOG = (
+    "Example: [bold]hotspare status --routers[/] says of a pool where each router is. Exit status: 0 all is well, "
+    "1 something is wrong, 3 cannot tell."
+)
 
 
-@app.command()
+@app.command(epilog=EPILOG)
 def status(
-    file: Annotated[Path, typer.Option("--file", "-f", envvar="HOTSPARE_FILE", help="The cluster's file.")] = Path(
-        "cluster.yaml"
-    ),
+    file: File = FILE,
     routers: Annotated[
         bool, typer.Option("--routers", help="Where each router is, since when, and what moves (strategy reschedule).")
     ] = False,
     gateway: Annotated[str | None, typer.Option("--gateway", help="With --routers: which gateway, of several.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Quorum, fencing, nodes, who carries the gateway, agents, routers served: on one screen."""
+    if gateway and not routers:
+        raise typer.BadParameter("--gateway goes with --routers; without that all gateways are shown")
     if routers:
         _routers(file, gateway, as_json=as_json)
     from hotspare.wiring import probing  # noqa: PLC0415 (SSH and OpenStack: seconds that no other verb waits for)

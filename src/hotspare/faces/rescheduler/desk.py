@@ -16,6 +16,7 @@ from typing import Any
 from hotspare.codec import rescheduling_json
 from hotspare.faces.socket_desk import SocketDesk
 from hotspare.flows.reschedule.daemon import Rescheduler
+from hotspare.model.errors import InvariantError
 from hotspare.model.rescheduling import Settings
 from hotspare.model.routing import Placement
 
@@ -24,12 +25,23 @@ STILL_S = 5.0
 """A follower hears something at least so often, and so knows that the rescheduler is there."""
 
 
+_NEEDED: Mapping[str, tuple[str, ...]] = {
+    "state": (),
+    "routers": (),
+    "follow": (),
+    "rebalance": (),
+    "takeover": ("routers", "to"),
+    "drain": ("node",),
+}
+"""What may be asked, and what has to be said with it."""
+
+
 class Desk:
     """Answers for one rescheduler."""
 
     def __init__(self, rescheduler: Rescheduler, settings: Settings) -> None:
         self._rescheduler, self._settings = rescheduler, settings
-        self._desk = SocketDesk(settings.socket, self._answers, manual="hotspare/faces/rescheduler/desk.py")
+        self._desk = SocketDesk(settings.socket, self._answers, needed=_NEEDED, manual="hotspare/faces/rescheduler/desk.py")
 
     def open(self) -> AbstractAsyncContextManager[None]:
         """The socket answers for as long as the context lasts."""
@@ -54,7 +66,7 @@ class Desk:
             case "drain":
                 yield self._told(await self._rescheduler.drain_plan(request["node"]))
             case other:
-                raise ValueError(other)
+                raise InvariantError(f"{other} is none of {', '.join(_NEEDED)}")
 
     def _state(self) -> dict[str, Any]:
         return rescheduling_json.plain(self._rescheduler.report(routers=False))

@@ -12,7 +12,10 @@ from typing import Any
 from hotspare.codec import stager_json
 from hotspare.faces.socket_desk import SocketDesk
 from hotspare.flows.stage.stager import Stager
-from hotspare.model.errors import TimedOutError
+from hotspare.model.errors import InvariantError, TimedOutError
+
+
+_NEEDED = {"state": (), "promote": ("within_s",), "demote": ("within_s",), "drop": ("within_s",)}
 
 
 def desk(stager: Stager, path: str) -> SocketDesk:
@@ -24,7 +27,7 @@ def desk(stager: Stager, path: str) -> SocketDesk:
         except TimeoutError:
             raise TimedOutError(f"not done within {request.get('within_s')} s") from None
 
-    return SocketDesk(path, answers, manual="hotspare/faces/stager/desk.py")
+    return SocketDesk(path, answers, needed=_NEEDED, manual="hotspare/faces/stager/desk.py")
 
 
 async def _answer(stager: Stager, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,4 +42,4 @@ async def _answer(stager: Stager, request: Mapping[str, Any]) -> dict[str, Any]:
             await stager.drop(within_s=float(request["within_s"]))
             return {}
         case other:
-            raise ValueError(other)
+            raise InvariantError(f"{other} is none of {', '.join(_NEEDED)}")

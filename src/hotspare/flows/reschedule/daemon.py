@@ -119,12 +119,14 @@ class Rescheduler:
             if hindered := self._watch.hindered():
                 self._doing, was_hindered = f"waiting: {hindered}", True
                 self._look_at_s = max(self._look_at_s, self._now() + HINDERED_S)
-            elif not self._stopping:
+            elif self._stopping:
+                self._look_at_s = self._now() + STOP_S
+            else:
                 if was_hindered:
                     self._look_at_s, was_hindered = self._now(), False
                 try:
-                    await self._round()
-                    self._trouble, trouble_s = "", TROUBLE_FIRST_S
+                    if await self._round():
+                        self._trouble, trouble_s = "", TROUBLE_FIRST_S
                 except (NotReachableError, TimedOutError, RefusedError) as failed:
                     self._say_trouble(failed)
                     self._look_at_s = self._now() + trouble_s
@@ -150,14 +152,19 @@ class Rescheduler:
 
     # --- one round ---------------------------------------------------------------------------------------------------
 
-    async def _round(self) -> None:
-        """What is known is good enough to begin with, since each move is read back; a look tells what is left."""
+    async def _round(self) -> bool:
+        """Whether Neutron was asked, and answered.
+
+        What is known is good enough to begin with, since each move is read back; a look tells what is left.
+        """
         looked_s = self.known.looked_s
         if looked_s is not None and self._now() - looked_s < KNOWN_FOR_S:
             self._plan()
-        if looked_s is None or self._now() >= self._look_at_s:
-            await self._look()
-            self._plan()
+        if looked_s is not None and self._now() < self._look_at_s:
+            return False
+        await self._look()
+        self._plan()
+        return True
 
     async def _look(self) -> None:
         """All routers are known as they are now."""
@@ -166,6 +173,8 @@ class Rescheduler:
         busy = self._mover.busy
         routing = await self._scheduling.routing()
         self.known.seen(routing, moving=busy | self._mover.busy, at_s=self._now())
+        bindings = self.known.routing.bindings
+        self._orphans_s = {router: at_s for router, at_s in self._orphans_s.items() if bindings.get(router) == ()}
         took_s = self._now() - begun_s
         every_s = PASSING_LOOK_EVERY_S if self._watch.identity else LOOK_EVERY_S
         self._look_at_s = self._now() + max(every_s, LOOK_SHARE * took_s)
@@ -315,7 +324,7 @@ class Rescheduler:
         if not outcome.well:
             self._halt(outcome.job)
         if self._mover.is_idle:
-            self._look_at_s = self._ledger.next_try_s() or self._now()
+            self._look_at_s = min(self._look_at_s, self._ledger.next_try_s() or self._now())
         if self._mover.is_idle or not outcome.well:
             self._wake.set()  # not for each that went well: a plan looks at all routers
         self._doing = self._words()
@@ -367,8 +376,9 @@ class Rescheduler:
         host = self._host(node)
         await self._fresh()
         named = tuple(self.known.named(name) for name in names)
-        routers = tuple(router for router in named if not self._is_on(router, host))
-        placed = placement.moved_to(self._to_be(), self._trusted(), routers, host)
+        busy = self._mover.busy  # one that is on its way is not there, or not for long
+        routers = tuple(router for router in named if router in busy or not self._is_on(router, host))
+        placed = placement.moved_to(self._to_be(), self._watch.standings, routers, host)
         return self._requested(placed, takeover_to(node), only_plan=only_plan)
 
     async def drain_plan(self, node: str) -> Placement:
@@ -470,8 +480,9 @@ class Rescheduler:
         if unplaced:
             name, why = unplaced[0]
             return f"{len(unplaced)} routers have no agent: {name}: {why}"
-        for network, why in self._leases.unserved.items():
-            return f"{len(self._leases.unserved)} networks lack DHCP agents: {network}: {why}"
+        if unserved := self._leases.unserved:
+            network, why = unserved[0]
+            return f"{len(unserved)} networks lack DHCP agents: {network}: {why}"
         return ""
 
     def _words(self) -> str:

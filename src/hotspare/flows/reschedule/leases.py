@@ -25,8 +25,8 @@ class Leases:
         self._watch, self._tell = watch, tell
         self._awake = asyncio.Event()
         self._awake.set()
-        self.unserved: Mapping[str, str] = {}
-        """Network's name → why it has fewer DHCP agents than it shall have."""
+        self.unserved: tuple[tuple[str, str], ...] = ()
+        """Network's name, which others may have as well, and why it has fewer DHCP agents than it shall have."""
 
     def wake(self) -> None:
         """Look now."""
@@ -88,8 +88,8 @@ class Leases:
         await self._calls.ask(kind, first, lambda: change(step.network, step.agent))
 
     def _say_unserved(self, leasing: Leasing, plan: LeasePlan) -> None:
-        unserved = {leasing.networks[one.network].name: one.reason for one in plan.unserved}
-        for network, why in unserved.items():
-            if self.unserved.get(network) != why:
+        unserved = tuple((leasing.networks[one.network].name, one.reason) for one in plan.unserved)
+        for network, why in dict.fromkeys(unserved):
+            if (network, why) not in self.unserved:
                 self._tell("network.unserved", {"network": network, "why": why})
         self.unserved = unserved

@@ -6,6 +6,7 @@ plan.moving says what is next, so that nothing is sent twice that may have had i
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hotspare.flows.reschedule.calls import SERVER_FAILED, Calls, First
@@ -13,6 +14,7 @@ from hotspare.flows.reschedule.ports import PortWatch, Wired
 from hotspare.model.errors import HotspareError, NotReachableError, RefusedError, TimedOutError
 from hotspare.model.routing import Move, MoveRecord, Stage, Standing
 from hotspare.plan.moving import Bind, Leave, Settled, Unbind, next_call
+from hotspare.plan.pacing import SEEN_EVERY_S
 from hotspare.ports import Journal, Scheduling
 
 STEPS_MAX = 12
@@ -112,7 +114,7 @@ class Carrier:
         self._failed, self._pause_s = "", BACKOFF_S
         self._lost_s = job.lost_s
         self.closed = asyncio.Event()
-        """Clear while the router may be bound nowhere because of us."""
+        """Clear while the router may be bound nowhere because of us, and this is about to end that."""
         self.closed.set()
 
     async def run(self) -> Outcome:
@@ -121,6 +123,8 @@ class Carrier:
             return await self._carried_out()
         except _OverError as over:
             return await self._ended(over.stage, over.note)
+        finally:
+            self.closed.set()
 
     async def _carried_out(self) -> Outcome:
         await self._note(Stage.PLANNED)
@@ -158,7 +162,8 @@ class Carrier:
             if agent in self._holders:
                 return
         self._lost_s = self._lost_s or begun_s
-        await self._note(Stage.UNBOUND)
+        with suppress(_OverError):  # it is bound nowhere, so it goes on; a full disk is told when it is bound
+            await self._note(Stage.UNBOUND)
         if self._world.standings().get(agent) is not Standing.GONE:
             await self._let_go(agent, shown=shown)
 
@@ -243,20 +248,24 @@ class Carrier:
         source has as long as one that hangs.
         """
         host = self._world.host(agent)
+        is_dead = self._is_dead(agent)
         if not shown and self.job.has_ports:
-            await asyncio.sleep(LET_GO_S)
+            until_s = self._world.now() + LET_GO_S
+            while self._world.now() < until_s and not is_dead():  # noqa: ASYNC110 (asked, not told)
+                await asyncio.sleep(SEEN_EVERY_S)
             return
-        if await self._ports.gone(self.move.router, host, within_s=LET_GO_S):
-            return
-        if self._world.standings().get(agent) is Standing.GONE:
+        if await self._ports.gone(self.move.router, host, within_s=LET_GO_S, is_moot=is_dead) or is_dead():
             return
         call = self._calls.ask("bind", First.BIND, lambda: self._scheduling.bind(self.move.router, agent))
         await self._answered(call)
         await self._read()
-        stage = Stage.RETURNED if agent in self._holders else Stage.DROPPED
-        raise _OverError(
-            stage, f"{host} did not let go of it within {LET_GO_S:.0f} s, so it stays there: is its L3 agent hung?"
-        )
+        hung = f"{host} did not let go of it within {LET_GO_S:.0f} s"
+        if agent in self._holders:
+            raise _OverError(Stage.RETURNED, f"{hung}, so it stays there: is its L3 agent hung?")
+        if self._holders:
+            raise _OverError(Stage.DROPPED, f"{hung}, and another agent took it: {self._world.host(self._holders[0])}")
+        why = self._failed or (self._refusals[-1] if self._refusals else "Neutron said yes and did not")
+        raise _OverError(Stage.DROPPED, f"{hung}, and could not be given it back, so it is bound nowhere: {why}")
 
     async def _settled(self, agent: str) -> Outcome:
         """The router is confirmed at an agent; its ports are waited for."""
@@ -268,13 +277,18 @@ class Carrier:
         host = self._world.host(agent)
         if not host:
             raise _OverError(Stage.DROPPED, f"bound to agent {agent}, which was not there when last looked")
-        match await self._ports.wired(self.move.router, host, within_s=WIRED_S):
+        match await self._ports.wired(self.move.router, host, within_s=WIRED_S, is_moot=self._is_dead(agent)):
             case Wired.YES:
                 return await self._ended(Stage.FORWARDING, note)
             case Wired.FAILED:
                 raise _OverError(Stage.DROPPED, f"bound to {host}, but a port could not be bound there: binding_failed")
             case Wired.LATE:
                 raise _OverError(Stage.DROPPED, f"bound to {host}, but its ports are not wired after {WIRED_S:.0f} s")
+            case Wired.MOOT:
+                raise _OverError(Stage.DROPPED, f"{host} was lost before its ports were wired there")
+
+    def _is_dead(self, agent: str) -> Callable[[], bool]:
+        return lambda: self._world.standings().get(agent) is Standing.GONE
 
     # --- the end -----------------------------------------------------------------------------------------------------
 

@@ -25,6 +25,8 @@ class Wired(StrEnum):
     """Neutron could not bind one of them there (binding_failed)."""
     LATE = "late"
     """Not within the limit."""
+    MOOT = "moot"
+    """Nobody can expect it any more: the host is gone."""
 
 
 @dataclass(slots=True)
@@ -33,6 +35,7 @@ class _Wait:
     on_host: bool
     """Whether to wait until all ports are wired on the host; else until none of them is."""
     until_s: float
+    is_moot: Callable[[], bool]
     answer: asyncio.Future[Wired]
     failed_since_s: float | None = field(default=None)
 
@@ -45,9 +48,12 @@ class PortWatch:
         self._waits: dict[str, _Wait] = {}
         self._awake = asyncio.Event()
 
-    async def wired(self, router: str, host: str, *, within_s: float) -> Wired:
-        """Whether all ports of the router are wired on the host within the limit. A router without ports is."""
-        return await self._wait(router, host, on_host=True, within_s=within_s)
+    async def wired(self, router: str, host: str, *, within_s: float, is_moot: Callable[[], bool]) -> Wired:
+        """Whether all ports of the router are wired on the host within the limit. A router without ports is.
+
+        `is_moot`: whether the host is gone, so that there is nothing to wait for.
+        """
+        return await self._wait(router, host, on_host=True, within_s=within_s, is_moot=is_moot)
 
     async def shows(self, router: str, host: str) -> bool:
         """Whether Neutron shows a port of the router wired on the host, so that it can show when none is any more."""
@@ -57,13 +63,15 @@ class PortWatch:
             return False
         return any(port.host == host and port.active for port in found)
 
-    async def gone(self, router: str, host: str, *, within_s: float) -> bool:
-        """Whether no port of the router is wired on the host any more, within the limit."""
-        return await self._wait(router, host, on_host=False, within_s=within_s) is Wired.YES
+    async def gone(self, router: str, host: str, *, within_s: float, is_moot: Callable[[], bool]) -> bool:
+        """Whether no port of the router is wired on the host any more, within the limit and before it is moot."""
+        return await self._wait(router, host, on_host=False, within_s=within_s, is_moot=is_moot) is Wired.YES
 
-    async def _wait(self, router: str, host: str, *, on_host: bool, within_s: float) -> Wired:
+    async def _wait(
+        self, router: str, host: str, *, on_host: bool, within_s: float, is_moot: Callable[[], bool]
+    ) -> Wired:
         answer: asyncio.Future[Wired] = asyncio.get_running_loop().create_future()
-        self._waits[router] = _Wait(host, on_host, self._now() + within_s, answer)
+        self._waits[router] = _Wait(host, on_host, self._now() + within_s, is_moot, answer)
         self._awake.set()
         try:
             return await answer
@@ -89,6 +97,8 @@ class PortWatch:
             if wait is None or wait.answer.done():
                 continue
             answer = None if found is None else self._judged(wait, found[router])
+            if answer is None and wait.is_moot():
+                answer = Wired.MOOT
             if answer is None and self._now() >= wait.until_s:
                 answer = Wired.LATE
             if answer is not None:

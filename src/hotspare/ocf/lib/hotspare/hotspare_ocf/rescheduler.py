@@ -27,8 +27,10 @@ _AGENT_PROGRAM = "neutron-l3-agent"
 _LEVEL_ANSWERS = 10
 """OCF_CHECK_LEVEL from which a monitor asks the daemon how it does."""
 
-_GRACE_S = 4.0
-"""Between TERM and KILL. The daemon ends within a second or two: every call that it makes is on record before."""
+_GRACE_S = 6.0
+"""Between TERM and KILL. The daemon gives itself 4 s to finish what it has begun (flows/reschedule/daemon.py, STOP_S),
+and so ends within 5 s; mostly it is one or two.
+"""
 
 _SOCKET_BYTES_MAX = 107  # unix(7), sun_path
 
