@@ -1,4 +1,4 @@
-"""One node for all tests of the resource agents; each test finds it empty, with Open vSwitch running."""
+"""One node for all tests that need a node and no lab; each test finds it empty, with Open vSwitch running."""
 
 import os
 from collections.abc import Iterator
