@@ -124,8 +124,6 @@ def routes(kernel: Netlink, known: Mapping[int, Link]) -> tuple[frozenset[Route]
     words = []
     for _, data in kernel.dump(_GETROUTE, _ROUTE.pack(0, 0, 0, 0, 0, 0, 0, 0, 0)):
         family, length, source_length, tos, table, protocol, scope, kind, flags = _ROUTE.unpack_from(data)
-        said = attributes(data[_ROUTE.size :])
-        table = _number(said, _RTA_TABLE, table)
         if (
             family not in (socket.AF_INET, socket.AF_INET6)
             or table == _TABLE_LOCAL
@@ -133,6 +131,8 @@ def routes(kernel: Netlink, known: Mapping[int, Link]) -> tuple[frozenset[Route]
             or flags & _CLONED
         ):
             continue
+        said = attributes(data[_ROUTE.size :])
+        table = _number(said, _RTA_TABLE, table)
         destination = _network(family, said.get(_RTA_DST), length)
         link = known.get(_number(said, _RTA_OIF, 0))
         strange = said.keys() & {_RTA_MULTIPATH, _RTA_VIA, _RTA_ENCAP, _RTA_NH_ID}
