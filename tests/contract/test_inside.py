@@ -5,7 +5,7 @@ import os
 import subprocess
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from functools import wraps
 from pathlib import Path
 
@@ -166,7 +166,11 @@ def count(directory: str) -> int:
 
 def homes_of_threads() -> set[int]:
     """The network namespaces in which the threads of this process are."""
-    return {(task / "ns/net").stat().st_ino for task in Path("/proc/self/task").iterdir()}
+    found = set()
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # one that was joined is still on its way out
+            found.add((task / "ns/net").stat().st_ino)
+    return found
 
 
 class Node:
