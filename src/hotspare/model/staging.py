@@ -4,7 +4,7 @@ All are idempotent: carried out twice they are as good as once, and one that was
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hotspare.model.dataplane import Address, Family, HelperFile, Plug, Route
 
@@ -20,6 +20,30 @@ class SeenPlug:
     """Whether Neutron's agents do not see it: Neutron's external ids are kept under other names."""
     owner: str
     """The gateway that staged it (`external_ids:hotspare-gateway`); empty: not ours, above all Neutron's agents."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenDevice:
+    """A device as its namespace has it now."""
+
+    name: str
+    mac: str
+    mtu: int
+    up: bool
+    addresses: frozenset[Address] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class InsideLook:
+    """What a router's namespace has, at one moment."""
+
+    devices: Mapping[str, SeenDevice] = field(default_factory=dict)
+    """By name, without the loopback."""
+    routes: frozenset[Route] = frozenset()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    rules: Mapping[Family, str] = field(default_factory=dict)
+    unstaged: tuple[str, ...] = ()
+    """As of RouterPlane."""
 
 
 @dataclass(frozen=True, slots=True)
