@@ -23,7 +23,7 @@ from hotspare.model.step import (
     StopResource,
     WriteFile,
 )
-from hotspare.plan.layout import AUTHKEY, COROSYNC_CONF, UNITS
+from hotspare.plan.layout import AUTHKEY, COROSYNC_CONF, PARK_UNIT, PARK_UNIT_LINK, PARK_UNIT_PATH, UNITS
 
 
 def made(text: str) -> World:
@@ -110,11 +110,33 @@ def test_a_changed_address_changes_that_resource_alone() -> None:
 def test_a_gateway_that_is_taken_out_leaves_nothing_and_takes_nothing_else_along() -> None:
     world = made(edge())
     steps = after_edit(world, edge(gateway=("gateways: {gw: {nodes: [net1, net2]}}\n", "")))
-    assert [type(step) for step in steps] == [StopResource, StopResource, AwaitStopped, ChangeCib]
+    assert [type(step) for step in steps[:4]] == [StopResource, StopResource, AwaitStopped, ChangeCib]
+    assert [(step.node, step.path) for step in steps[4:] if isinstance(step, RemoveFile)] == [
+        (node, path) for node in ("net1", "net2") for path in (PARK_UNIT_LINK, PARK_UNIT_PATH)
+    ]
+    assert len(steps) == 8
     assert not [part.id for part in world.cib.walk() if part.id.startswith("gw") or "gw-clone" in part.get("with-rsc")]
     assert {part.id for part in world.cib.walk() if part.tag == "primitive"} == {
         "fence-net1", "fence-net2", "fence-net3", "failover",
     }  # fmt: skip
+
+
+def test_only_nodes_that_carry_a_gateway_clear_routers_ports_at_boot() -> None:
+    world = World(spec_of(edge(3)))
+    steps = world.carry_out_all()
+    for node in ("net1", "net2"):
+        (at,) = (number for number, step in enumerate(steps) if step == EnableUnit(node, PARK_UNIT))
+        before = [step for step in steps[:at] if step.node == node]
+        assert InstallAgents(node, AGENTS) in before, "or ovs-vswitchd would not start after a boot"
+        assert [step for step in before if isinstance(step, WriteFile) and step.path == PARK_UNIT_PATH]
+    assert EnableUnit("net3", PARK_UNIT) not in steps
+    assert PARK_UNIT_PATH not in world.files["net3"]
+
+
+def test_a_unit_that_somebody_disabled_is_enabled_again() -> None:
+    world = made(edge())
+    world.enabled.remove(("net1", PARK_UNIT))
+    assert world.carry_out_all() == (EnableUnit("net1", PARK_UNIT),)
 
 
 def test_fencing_that_is_taken_out_removes_devices_before_their_secrets() -> None:

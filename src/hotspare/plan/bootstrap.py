@@ -36,7 +36,12 @@ from hotspare.plan.layout import (
     CLOUDS,
     COROSYNC_CONF,
     FENCE_DIR,
+    PARK_UNIT,
+    PARK_UNIT_LINK,
+    PARK_UNIT_PATH,
+    PARK_UNIT_TEXT,
     UNITS,
+    carries_a_gateway,
     in_pool,
     password_path,
     script_path,
@@ -126,6 +131,7 @@ def _files(
             yield WriteFile(name, COROSYNC_CONF, 0o644, Text(text), old.text if old else None)
         if node.agents != agents:
             yield InstallAgents(name, agents)
+        yield from _park_unit(spec, node)
         yield from _fence_files(spec, node, passwords)
         yield from _cloud_file(spec, node, cloud)
 
@@ -176,6 +182,18 @@ def _key_problems(facts: Mapping[str, NodeFacts]) -> Iterator[Problem]:
             )
 
 
+def _park_unit(spec: Spec, node: NodeFacts) -> Iterator[Step]:
+    """After what it runs is there. systemd reads it when it is enabled, and again when it next matters: at a boot."""
+    if not carries_a_gateway(spec, node.name):
+        return
+    has, unit = node.files.get(PARK_UNIT_PATH), node.units.get(PARK_UNIT)
+    digest = sha256(PARK_UNIT_TEXT.encode()).hexdigest()
+    if has is None or (has.digest, has.mode, has.owner) != (digest, 0o644, 0):
+        yield WriteFile(node.name, PARK_UNIT_PATH, 0o644, Text(PARK_UNIT_TEXT), _shown(has))
+    if unit is None or not unit.enabled:
+        yield EnableUnit(node.name, PARK_UNIT)
+
+
 def _fence_files(spec: Spec, node: NodeFacts, passwords: Mapping[str, str]) -> Iterator[Step]:
     """A node has the passwords of the devices that it may use: those of all others, not its own."""
     wanted: dict[str, tuple[int, Content, str]] = {}
@@ -203,7 +221,9 @@ def _shown(fact: FileFact | None) -> str | None:
 
 
 def _leftovers(spec: Spec, facts: Mapping[str, NodeFacts]) -> Iterator[Step]:
-    """Secrets that nothing uses any more; taken away last, when the configuration no longer names them."""
+    """Secrets that nothing uses any more; taken away last, when the configuration no longer names them. And what was
+    for the routers of a gateway, where there is none.
+    """
     for name, node in facts.items():
         wanted = {path(other) for other in spec.nodes if other != name for path in (password_path, script_path)}
         wanted = wanted if spec.fenced else set()
@@ -212,6 +232,9 @@ def _leftovers(spec: Spec, facts: Mapping[str, NodeFacts]) -> Iterator[Step]:
                 yield RemoveFile(name, path)
         if CLOUDS in node.files and not in_pool(spec, name):
             yield RemoveFile(name, CLOUDS)
+        if PARK_UNIT_PATH in node.files and not carries_a_gateway(spec, name):
+            yield RemoveFile(name, PARK_UNIT_LINK)
+            yield RemoveFile(name, PARK_UNIT_PATH)
 
 
 # --- the running cluster ----------------------------------------------------------------------------------------------

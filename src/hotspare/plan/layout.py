@@ -23,6 +23,36 @@ AGENT_UNITS = (
 )
 """Units of the distribution that would run what the cluster runs."""
 
+PARK_UNIT = "hotspare-park.service"
+"""Clears Open vSwitch's database of routers' ports after a boot: ocf/lib/hotspare/hotspare_ocf/at_boot.py."""
+_UNIT_DIR = "/etc/systemd/system"
+PARK_UNIT_PATH = f"{_UNIT_DIR}/{PARK_UNIT}"
+PARK_UNIT_LINK = f"{_UNIT_DIR}/ovs-vswitchd.service.requires/{PARK_UNIT}"
+"""What `systemctl enable` makes of the unit; left alone, it would keep ovs-vswitchd from starting."""
+PARK_UNIT_TEXT = f"""\
+# Written by `hotspare apply`.
+[Unit]
+Description=No port of a router comes back from before the boot (hotspare)
+DefaultDependencies=no
+After=ovsdb-server.service
+Before=ovs-vswitchd.service
+ConditionPathExists={OCF_ROOT}/lib/hotspare/park
+# ovs-vswitchd requires it, and would be stopped with it.
+RefuseManualStop=yes
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={OCF_ROOT}/lib/hotspare/park
+TimeoutStartSec=20
+
+[Install]
+RequiredBy=ovs-vswitchd.service
+"""
+"""It runs once a boot, not whenever ovs-vswitchd is started again, and in time: like Open vSwitch's own units it waits
+for nothing else. Where it fails, ovs-vswitchd is not started. Source: Debian 12, openvswitch-switch; systemd.unit(5).
+"""
+
 SCRIPT_DIRECTORIES = ("/etc/ha.d/resource.d", "/etc/init.d")
 """Where ocf:hotspare:legacy looks for a script that is given by its name."""
 
@@ -61,16 +91,21 @@ def script_text(node: str) -> str:
 
 def query(spec: Spec, node: str) -> Query:
     """What has to be known of a node before a cluster is planned on it."""
-    carries = any(node in gateway.nodes for gateway in spec.gateways.values())
+    carries = carries_a_gateway(spec, node)
     return Query(
         needs=tuple(_needs(spec, node)),
         users=(spec.neutron.user,) if spec.neutron and carries else (),
-        units=(*UNITS, *(AGENT_UNITS if carries else ()), *(unit for _, unit in units(spec, node))),
-        files=(COROSYNC_CONF, AUTHKEY, CLOUDS),
+        units=(*UNITS, *((*AGENT_UNITS, PARK_UNIT) if carries else ()), *(unit for _, unit in units(spec, node))),
+        files=(COROSYNC_CONF, AUTHKEY, CLOUDS, PARK_UNIT_PATH),
         directory=FENCE_DIR,
         vips=tuple((vip.ip, vip.nic) for vip in spec.vips.values()),
         python=(spec.neutron.python or "") if spec.neutron and in_pool(spec, node) else None,
     )
+
+
+def carries_a_gateway(spec: Spec, node: str) -> bool:
+    """Whether routers of a gateway may be on the node."""
+    return any(node in gateway.nodes for gateway in spec.gateways.values())
 
 
 def in_pool(spec: Spec, node: str) -> bool:
@@ -96,7 +131,7 @@ def _needs(spec: Spec, node: str) -> Iterator[Need]:
             yield Need(other.fence.agent, "apt-get install fence-agents")
             if other.fence.agent == "fence_ipmilan":
                 yield Need("ipmitool", "apt-get install ipmitool")
-    if spec.neutron and any(node in gateway.nodes for gateway in spec.gateways.values()):
+    if spec.neutron and carries_a_gateway(spec, node):
         yield Need("ovs-vsctl", "apt-get install openvswitch-switch")
         for program in AGENT_PROGRAMS:
             yield Need(program, f"install Neutron's {program.removeprefix('neutron-')} on this node")
