@@ -4,9 +4,9 @@ All are idempotent: carried out twice they are as good as once, and one that was
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from hotspare.model.dataplane import Address, Family, HelperFile, Plug, Route
+from hotspare.model.dataplane import Address, Bridge, Family, HelperFile, Plug, Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,55 @@ class SeenPlug:
     """Whether Neutron's agents do not see it: Neutron's external ids are kept under other names."""
     owner: str
     """The gateway that staged it (`external_ids:hotspare-gateway`); empty: not ours, above all Neutron's agents."""
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchLook:
+    """What the switch has, at one moment."""
+
+    plugs: Mapping[str, SeenPlug]
+    """All router ports, by name, whoever they belong to."""
+    bridges: Mapping[str, Bridge]
+    """By name."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenDevice:
+    """A device as its namespace has it now."""
+
+    name: str
+    mac: str
+    mtu: int
+    up: bool
+    addresses: frozenset[Address] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class InsideLook:
+    """What a router's namespace has, at one moment."""
+
+    devices: Mapping[str, SeenDevice] = field(default_factory=dict)
+    """By name, without the loopback."""
+    routes: frozenset[Route] = frozenset()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    rules: Mapping[Family, str] = field(default_factory=dict)
+    unstaged: tuple[str, ...] = ()
+    """As of RouterPlane."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLook:
+    """All that a node has which a gateway's twin is made of, or could be in the way of one."""
+
+    switch: SwitchLook
+    insides: Mapping[str, InsideLook]
+    """By namespace: every `qrouter-…` of the node."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Path → text of the helper files of routers."""
+    carried: str = ""
+    """The gateway that is promoted on this node; empty: none."""
+    known: frozenset[str] = frozenset()
+    """Routers that the gateway had here, or was told to have here, by the node's own record."""
 
 
 @dataclass(frozen=True, slots=True)
