@@ -113,6 +113,16 @@ def test_what_forwards_on_a_spare_is_parked_before_all_else():
     assert differences(plane(R1), node.look())[0] == Park(GATEWAY, (R1.plugs["qr-a"],))
 
 
+def test_a_port_of_nobody_is_silenced_by_a_demotion_and_cleared_by_the_next_plan():
+    node = Node()
+    node.agents_plug(ROOT, plug("qr-old"))
+    del node.namespaces[ROOT]
+    assert "Park" not in kinds(differences(plane(), node.look()))
+    node.carry_out([demotion(GATEWAY, node.look())])
+    assert node.live() == set()
+    assert RemovePlugs(("qr-old",)) in differences(plane(), node.look())
+
+
 def test_what_is_parked_but_neutrons_agents_would_see_is_hidden():
     node = twin(R1)
     node.plugs["qr-a"] = replace(node.plugs["qr-a"], hidden=False)

@@ -94,6 +94,9 @@ def histories(draw):
         node.known |= earlier.routers.keys()
         _cut(node, earlier, draw(st.integers(0, 40)))
         draw(st.sampled_from(HAVOC))(node)
+    if any(not seen.owner and node.devices[name][0] == ROOT for name, seen in node.plugs.items()):
+        # Nothing tells whose such a port is: the start of a gateway on a node parks them all.
+        node.carry_out([demotion(GATEWAY, node.look())])
     return node
 
 
