@@ -13,8 +13,7 @@ from typing import Any
 import hotspare
 from hotspare.adapters import bundle
 from hotspare.model.dataplane import Plug
-from hotspare.model.staging import InSwitch
-from hotspare.model.switching import SwitchChange, SwitchLook
+from hotspare.model.staging import InSwitch, SwitchChange, SwitchLook
 from ocf_node import OcfNode
 
 HOME = "/usr/lib/hotspare-test"
@@ -46,8 +45,8 @@ class SwitchNode:
         self.node.shell(f"mkdir -p {HOME}; base64 -d <<END | tar -C {HOME} -x --no-same-owner\n{text}\nEND")
         self.took_s = self.ended_at = 0.0
 
-    def look(self, gateway: str = "gw", *, flows: bool = False) -> SwitchLook:
-        return self._call("look", gateway, flows=flows)
+    def look(self, *, flows: bool = False) -> SwitchLook:
+        return self._call("look", flows=flows)
 
     def carry_out(self, step: InSwitch, *, within_s: float = WITHIN_S) -> None:
         self._call("carry_out", step, within_s=within_s)

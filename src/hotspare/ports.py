@@ -20,7 +20,6 @@ from hotspare.model.routing import Leasing, MoveRecord, RouterPort, Routing
 from hotspare.model.staging import Announced, Announcement, Inside, InsideLook, InSwitch, SwitchChange, SwitchLook
 from hotspare.model.status import AgentReport
 from hotspare.model.step import Step
-from hotspare.model.twin_channel import Came
 
 OK = frozenset({0})
 
@@ -298,7 +297,7 @@ class Switch(Protocol):
     (nothing was changed).
     """
 
-    async def look(self, gateway: str, *, flows: bool) -> SwitchLook:
+    async def look(self, *, flows: bool) -> SwitchLook:
         """Routers' ports; with flows also how all bridges forward."""
         ...
 
@@ -425,6 +424,34 @@ class Announcer(Protocol):
     def prepare(self, announcements: Sequence[Announcement]) -> Burst:
         """To be sent as often as wanted."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The link is up, or the peer's standing has changed: whether it carries the gateway."""
+
+    carries: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """What the peer said before does not count any more; a whole state follows, up to `Whole`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """The peer's state is complete; what follows changes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The link is gone. What came before is as good as it was; whether it is still true is not known."""
+
+    why: str
+
+
+Came = Standing | Fresh | Frame | Whole | Lost
+"""What comes over a link between two nodes' stagers."""
 
 
 class Publisher(Protocol):

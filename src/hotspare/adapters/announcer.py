@@ -13,29 +13,15 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 from hotspare.codec import announcement
-from hotspare.model.staging import Announcement
+from hotspare.model.staging import Announced, Announcement
 
 NETNS_DIR = Path("/run/netns")
 _CLONE_NEWNET = 0x40000000  # sched.h
 
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Announced:
-    """What a burst came to."""
-
-    sent: int
-    """Frames."""
-    missed: int
-    """Frames that could not be sent."""
-    failures: tuple[str, ...]
-    """Why, in words: one for each namespace or device."""
-    took_s: float
 
 
 class Burst:

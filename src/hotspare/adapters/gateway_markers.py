@@ -1,4 +1,4 @@
-"""Which gateway is promoted on this node, by the resource agents' own record (ocf/lib/hotspare/hotspare_ocf/markers.py)."""
+"""Which gateway is promoted on this node, by the record of the resource agents (hotspare_ocf/markers.py)."""
 
 from pathlib import Path
 

@@ -24,8 +24,7 @@ from hotspare.codec.ovsdb_rows import (
 from hotspare.codec.ovsdb_transaction import InDatabase
 from hotspare.model.dataplane import PARKED_TAG, Bridge
 from hotspare.model.errors import NotReachableError, RefusedError, TimedOutError
-from hotspare.model.staging import InSwitch, Park, RemovePlugs, SetFlows, StagePlugs, Unpark
-from hotspare.model.switching import SwitchChange, SwitchLook
+from hotspare.model.staging import InSwitch, Park, RemovePlugs, SetFlows, StagePlugs, SwitchChange, SwitchLook, Unpark
 from hotspare.ports import Done
 
 RUN_DIR = "/var/run/openvswitch"
@@ -49,8 +48,8 @@ class Switch:
         self._run_dir, self._socket = run_dir, f"{run_dir}/db.sock"
         self._processes = Processes()
 
-    async def look(self, gateway: str, *, flows: bool) -> SwitchLook:
-        """Routers' ports, without those that were staged for another gateway; with flows also how all bridges forward.
+    async def look(self, *, flows: bool) -> SwitchLook:
+        """Routers' ports; with flows also how all bridges forward.
 
         Raises:
             NotReachableError: Open vSwitch does not answer.
@@ -64,15 +63,11 @@ class Switch:
                 if before == found:
                     break
                 bridges = await self._flows(found.bridges)
-        told = [row for row in found.ports.values() if row.owner in {"", gateway}]
-        kept = [row for row in told if row.name.startswith(KEPT_KINDS)]
-        foreign = [row for row in told if row.name.startswith(FOREIGN_KINDS)]
+        told = [row for row in found.ports.values() if row.name.startswith((*KEPT_KINDS, *FOREIGN_KINDS))]
         return SwitchLook(
-            plugs={row.name: row.seen() for row in kept},
-            foreign={row.name: row.seen() for row in foreign},
-            faults={row.name: row.fault for row in (*kept, *foreign) if row.fault},
-            bridge_names=frozenset(found.bridges),
+            plugs={row.name: row.seen() for row in told},
             bridges=bridges,
+            faults={row.name: row.fault for row in told if row.fault},
         )
 
     async def carry_out(self, step: InSwitch, *, within_s: float) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from hotspare.adapters.ovsdb import connected
 from hotspare.codec.ovsdb_rows import BUMP, READ_NEXT, changed_names, next_cfg
 from hotspare.model.errors import HotspareError
-from hotspare.model.switching import SwitchChange
+from hotspare.model.staging import SwitchChange
 
 WATCHED = {
     "Port": ("name", "interfaces", "tag", "vlan_mode", "trunks", "other_config", "external_ids"),

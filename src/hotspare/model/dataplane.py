@@ -123,3 +123,23 @@ class DataPlane:
     """By id."""
     bridges: Mapping[str, Bridge]
     """By name: the integration bridge, the physical bridges, the tunnel bridge."""
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeChange:
+    """Flows that a bridge has more, and those that it has less; a bridge that was not there had none."""
+
+    add: frozenset[str] = frozenset()
+    remove: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneDelta:
+    """What makes one data plane of a gateway another one of it."""
+
+    routers: Mapping[str, RouterPlane] = field(default_factory=dict)
+    """By id: new ones, and those in which anything differs, whole."""
+    routers_gone: frozenset[str] = frozenset()
+    bridges: Mapping[str, BridgeChange] = field(default_factory=dict)
+    """By name."""
+    bridges_gone: frozenset[str] = frozenset()

@@ -46,7 +46,7 @@ class State:
     twin: str
     """The twin in words: `fresh (2 s), 40 routers`; empty on the carrier."""
     equal_s: float | None
-    """Seconds since the twin was known to be equal to the carrier's data plane; 0 on the carrier, None: it never was."""
+    """Seconds since the twin was known to be equal to the carrier; 0 on the carrier itself, None: it never was."""
     routers: int
     cold: Mapping[str, str] = field(default_factory=dict)
     """Router → why there is no twin of it."""

@@ -6,7 +6,7 @@ All are idempotent: carried out twice they are as good as once, and one that was
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hotspare.model.dataplane import Address, Family, HelperFile, Plug, Route
+from hotspare.model.dataplane import Address, Bridge, Family, HelperFile, Plug, Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,29 @@ class SeenPlug:
     """Whether Neutron's agents do not see it: Neutron's external ids are kept under other names."""
     owner: str
     """The gateway that staged it (`external_ids:hotspare-gateway`); empty: not ours, above all Neutron's agents."""
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchLook:
+    """Routers' ports, as they were at one instant, and bridges."""
+
+    plugs: Mapping[str, SeenPlug]
+    """All router ports, by name, whoever they belong to: also those of kinds that are not kept as a twin (`sg-`, `fg-`,
+    `ha-`, `rfp-`)."""
+    bridges: Mapping[str, Bridge] = field(default_factory=dict)
+    """By name; empty where flows were not asked for."""
+    faults: Mapping[str, str] = field(default_factory=dict)
+    """Ports that have no device in the switch, with what ovs-vswitchd says of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchChange:
+    """Something in the switch is not as it was."""
+
+    names: frozenset[str] = frozenset()
+    """Routers' ports whose rows were made, changed or removed."""
+    restarted: str = ""
+    """ovsdb-server or ovs-vswitchd was lost or came back, in words: any port and any flow may be another now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +67,21 @@ class InsideLook:
     rules: Mapping[Family, str] = field(default_factory=dict)
     unstaged: tuple[str, ...] = ()
     """As of RouterPlane."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLook:
+    """All that a node has which a gateway's twin is made of, or could be in the way of one."""
+
+    switch: SwitchLook
+    insides: Mapping[str, InsideLook]
+    """By namespace: every `qrouter-…` of the node."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Path → text of the helper files of routers."""
+    carried: str = ""
+    """The gateway that is promoted on this node; empty: none."""
+    known: frozenset[str] = frozenset()
+    """Routers that the gateway had here, or was told to have here, by the node's own record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,3 +212,16 @@ class Announcement:
     mac: str
     address: str
     """Without prefix length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What a burst of announcements came to."""
+
+    sent: int
+    """Frames."""
+    missed: int
+    """Frames that could not be sent."""
+    failures: tuple[str, ...]
+    """Why, in words: one for each namespace or device."""
+    took_s: float

@@ -10,8 +10,9 @@ from hotspare.adapters.neutron_session import NeutronSession
 from hotspare.adapters.pacemaker import LocalPacemaker
 from hotspare.adapters.process import Processes
 from hotspare.codec.journal_json import RESCHEDULER
-from hotspare.flows.reschedule.daemon import Rescheduler, Tell
+from hotspare.flows.reschedule.daemon import Rescheduler
 from hotspare.model.rescheduling import Settings
+from hotspare.ports import Tell
 
 
 def journal_path(settings: Settings) -> Path:

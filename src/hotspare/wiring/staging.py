@@ -18,8 +18,7 @@ from hotspare.flows.stage.node import Node
 from hotspare.flows.stage.stager import Stager
 from hotspare.model.stager import Settings
 from hotspare.model.staging import Announcement
-from hotspare.model.twin_channel import Came
-from hotspare.ports import Tell
+from hotspare.ports import Came, Tell
 
 IDENTIFIER = "hotspare-stager"
 

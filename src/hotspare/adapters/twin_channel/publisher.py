@@ -13,7 +13,6 @@ from hotspare.adapters.twin_channel.wire import (
     Credentials,
     EndedError,
     Limits,
-    Tell,
     Trouble,
     Troubles,
     Wire,
@@ -24,6 +23,7 @@ from hotspare.adapters.twin_channel.wire import (
 from hotspare.codec import twin_frames
 from hotspare.codec.twin_frames import FIRST_FREE, KIND_MAX, Beat, Control, Frame, Hello
 from hotspare.model.errors import InvariantError, RefusedError
+from hotspare.ports import Tell
 
 _BACKLOG = 64
 _IP_FREEBIND, _IPV6_FREEBIND = 15, 78

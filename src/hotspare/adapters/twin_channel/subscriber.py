@@ -9,7 +9,6 @@ from hotspare.adapters.twin_channel.wire import (
     Credentials,
     EndedError,
     Limits,
-    Tell,
     Trouble,
     Troubles,
     Wire,
@@ -18,35 +17,9 @@ from hotspare.adapters.twin_channel.wire import (
     read,
 )
 from hotspare.codec import twin_frames
-from hotspare.codec.twin_frames import Beat, Control, Frame, Hello
+from hotspare.codec.twin_frames import Beat, Control, Hello
 from hotspare.model.errors import InvariantError
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """The link is up, or the peer's standing has changed: whether it carries the gateway."""
-
-    carries: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Fresh:
-    """What the peer said before does not count any more; a whole state follows, up to `Whole`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """The peer's state is complete; what follows changes it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The link is gone. What came before is as good as it was; whether it is still true is not known."""
-
-    why: str
-
-
-Came = Standing | Fresh | Frame | Whole | Lost
+from hotspare.ports import Came, Fresh, Lost, Standing, Tell, Whole
 
 
 @dataclass(frozen=True, slots=True)

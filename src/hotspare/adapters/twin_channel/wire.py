@@ -8,7 +8,7 @@ import os
 import socket
 import ssl
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 from hotspare.codec import twin_frames
 from hotspare.codec.twin_frames import Beat, Frame, FrameError, Hello, OversizedError
 from hotspare.model.errors import RefusedError
+from hotspare.ports import Tell
 
 T = TypeVar("T")
 
@@ -25,9 +26,6 @@ PORT = 5409
 """TCP. Nothing of Debian 12's /etc/services, OpenStack, Open vSwitch or Pacemaker is there (Corosync's links are UDP,
 from 5405 on), and Linux gives its clients ports from 32768 on.
 """
-
-Tell = Callable[[str, Mapping[str, object]], None]
-"""What happened, and the facts."""
 
 CONTROL_BYTES_MAX = 4096
 """Greetings and signs of life are short; a server takes nothing else in."""

@@ -20,6 +20,7 @@ from hotspare.model.errors import InvariantError
 from hotspare.model.rescheduling import Settings
 from hotspare.model.routing import Placement
 
+MANUAL = "hotspare/faces/rescheduler/desk.py"
 BETWEEN_REPORTS_S = 0.5
 STILL_S = 5.0
 """A follower hears something at least so often, and so knows that the rescheduler is there."""
@@ -41,7 +42,7 @@ class Desk:
 
     def __init__(self, rescheduler: Rescheduler, settings: Settings) -> None:
         self._rescheduler, self._settings = rescheduler, settings
-        self._desk = SocketDesk(settings.socket, self._answers, needed=_NEEDED, manual="hotspare/faces/rescheduler/desk.py")
+        self._desk = SocketDesk(settings.socket, self._answers, needed=_NEEDED, manual=MANUAL)
 
     def open(self) -> AbstractAsyncContextManager[None]:
         """The socket answers for as long as the context lasts."""

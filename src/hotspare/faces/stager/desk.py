@@ -14,7 +14,6 @@ from hotspare.faces.socket_desk import SocketDesk
 from hotspare.flows.stage.stager import Stager
 from hotspare.model.errors import InvariantError, TimedOutError
 
-
 _NEEDED = {"state": (), "promote": ("within_s",), "demote": ("within_s",), "drop": ("within_s",)}
 
 

@@ -21,7 +21,7 @@ from hotspare.model.rescheduling import REBALANCE, Burden, Report, Settings, dra
 from hotspare.model.routing import Move, Placement, Routing, Standing, Unplaced
 from hotspare.plan import balance, placement, whereabouts
 from hotspare.plan.verdict import STOP_ON_FAILURE
-from hotspare.ports import Journal, Pacemaker, Scheduling
+from hotspare.ports import Journal, Pacemaker, Scheduling, Tell
 
 LOOK_EVERY_S = 60.0
 PASSING_LOOK_EVERY_S = 10.0
@@ -40,8 +40,6 @@ STOP_S = 4.0
 """Of the 5 s that a stop may take: https://github.com/crowbar/crowbar-openstack/pull/1320 tells of a node that was
 fenced for a rescheduler that took a minute."""
 
-Tell = Callable[[str, Mapping[str, object]], None]
-"""What happened, and the facts."""
 
 
 class Rescheduler:

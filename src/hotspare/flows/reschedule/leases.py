@@ -1,7 +1,6 @@
 """DHCP beside the routers: networks of a dead node get agents again. The next agent comes before the last one goes."""
 
 import asyncio
-from collections.abc import Callable, Mapping
 
 from hotspare.flows.reschedule.calls import Calls, First
 from hotspare.flows.reschedule.watch import Watch
@@ -9,12 +8,11 @@ from hotspare.model.errors import HotspareError, NotReachableError, RefusedError
 from hotspare.model.rescheduling import Settings
 from hotspare.model.routing import LeaseChange, LeasePlan, LeaseStep, Leasing
 from hotspare.plan.leasing import served_again
-from hotspare.ports import Scheduling
+from hotspare.ports import Scheduling, Tell
 
 LOOK_EVERY_S = 120.0
 AGAIN_S = 10.0
 
-Tell = Callable[[str, Mapping[str, object]], None]
 
 
 class Leases:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from hotspare.model.dataplane import Bridge
@@ -15,7 +16,6 @@ from hotspare.model.staging import (
     SetFlows,
     StagePlugs,
     Step,
-    SwitchLook,
     Unpark,
     WriteFile,
 )
@@ -108,7 +108,7 @@ class Node:
         self._all_stale = self._flows_stale = False
         self._stale = set()
         try:
-            switch = await self._switch.look(self._gateway, flows=flows)
+            switch = await self._switch.look(flows=flows)
             if flows:
                 self._bridges = switch.bridges
             await self._look_inside(names)
@@ -119,7 +119,7 @@ class Node:
             self.stirred.set()
             raise
         return NodeLook(
-            SwitchLook(switch.plugs, self._bridges),
+            replace(switch, bridges=self._bridges),
             dict(self._insides),
             self._files.read(),
             self._carried(),

@@ -13,13 +13,12 @@ from hotspare.model.dataplane import DataPlane
 from hotspare.model.errors import HotspareError
 from hotspare.model.stager import Settings
 from hotspare.model.staging import NodeLook
-from hotspare.model.twin_channel import Came, Fresh, Lost, Standing, Whole
 from hotspare.plan.twin.deltas import applied
 from hotspare.plan.twin.demotion import demotion
 from hotspare.plan.twin.differences import differences
 from hotspare.plan.twin.freshness import Freshness
 from hotspare.plan.twin.staged import left_out
-from hotspare.ports import SpareConnections, Tell, TwinRecord
+from hotspare.ports import Came, Fresh, Lost, SpareConnections, Standing, Tell, TwinRecord, Whole
 
 STEP_S = 20.0
 """For one transaction; ovs-vswitchd plugs a hundred ports in one within a second or two (measured)."""

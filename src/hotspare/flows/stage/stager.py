@@ -11,12 +11,20 @@ from hotspare.flows.stage.spare import Spare
 from hotspare.model.dataplane import DataPlane
 from hotspare.model.errors import HotspareError, RefusedError
 from hotspare.model.stager import Promoted, Role, Settings, State
-from hotspare.model.staging import NodeLook
 from hotspare.plan.twin import freshness
 from hotspare.plan.twin.demotion import demotion
 from hotspare.plan.twin.differences import differences
 from hotspare.plan.twin.promotion import Promotion, promotion
-from hotspare.ports import Announcer, Burst, CarrierConnections, Publisher, SpareConnections, Subscriber, Tell, TwinRecord
+from hotspare.ports import (
+    Announcer,
+    Burst,
+    CarrierConnections,
+    Publisher,
+    SpareConnections,
+    Subscriber,
+    Tell,
+    TwinRecord,
+)
 
 REPEATS_S = (1.0, 3.0)
 """An announcement may be lost, and a switch on the way may learn late: said again so long after the first."""

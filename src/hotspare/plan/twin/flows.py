@@ -1,0 +1,52 @@
+"""How a spare's bridges forward: as the carrier's, and never between parked ports."""
+
+import re
+from collections.abc import Iterator
+
+from hotspare.model.dataplane import PARKED_TAG, DataPlane
+from hotspare.model.staging import NodeLook, SetFlows
+
+DROP = f"priority=65535,dl_vlan={PARKED_TAG} actions=drop"
+"""What keeps parked ports silent also towards each other. Source: Neutron, br_int.py, setup_default_table."""
+_DROP = re.compile(rf"(table=0,\s*)?priority=65535,\s*dl_vlan={PARKED_TAG} actions=drop")
+
+
+def drops(flows: frozenset[str]) -> bool:
+    """Whether a bridge with these flows drops all of VLAN 4095."""
+    return any(_DROP.fullmatch(flow.strip()) for flow in flows)
+
+
+def plugged(plane: DataPlane) -> frozenset[str]:
+    """The bridges that have router ports."""
+    return frozenset(plug.bridge for router in plane.routers.values() for plug in router.plugs.values())
+
+
+def bridges_missing(plane: DataPlane, seen: NodeLook) -> tuple[str, ...]:
+    """Those that the node has to have, and has not."""
+    return tuple(sorted((plane.bridges.keys() | plugged(plane)) - seen.switch.bridges.keys()))
+
+
+def staged(plane: DataPlane, seen: NodeLook) -> Iterator[SetFlows]:
+    """What a spare's bridges still need.
+
+    Where gateways share the spare, the flows are of none of them before its promotion: they only have to drop.
+    Where another gateway is promoted, its agents have the flows.
+    """
+    if bridges_missing(plane, seen) or seen.carried:
+        return
+    if any(plug.owner not in ("", plane.gateway) for plug in seen.switch.plugs.values()):
+        for name in sorted(plugged(plane)):
+            if not drops(found := seen.switch.bridges[name].flows):
+                yield SetFlows(name, found | {DROP})
+    else:
+        yield from forwarding(plane, seen)
+
+
+def forwarding(plane: DataPlane, seen: NodeLook) -> Iterator[SetFlows]:
+    """What the bridges need to forward for the gateway. The node has to have all of them."""
+    for name in sorted(plane.bridges.keys() | plugged(plane)):
+        flows = plane.bridges[name].flows if name in plane.bridges else seen.switch.bridges[name].flows
+        if name in plugged(plane) and not drops(flows):
+            flows |= {DROP}
+        if flows != seen.switch.bridges[name].flows:
+            yield SetFlows(name, flows)
