@@ -385,6 +385,10 @@ class CarrierConnections(Protocol):
         """What can be told of it."""
         ...
 
+    async def close(self) -> None:
+        """Nothing is heard any more. The spares keep what they have."""
+        ...
+
 
 class SpareConnections(Protocol):
     """The carrier's connections, in the kernel of this node."""

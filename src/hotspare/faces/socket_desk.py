@@ -16,6 +16,7 @@ from typing import Any
 from hotspare.model.errors import HotspareError, NotReachableError, TimedOutError
 
 REQUEST_LIMIT_S = 10.0
+_TOLD = (str, list, int, float)
 
 Answers = Callable[[Mapping[str, Any]], AsyncIterator[dict[str, Any]]]
 """The answers to a request."""
@@ -85,8 +86,7 @@ class SocketDesk:
         request: Any = json.loads(line)
         match request:
             case {"ask": str(what)} if what in self._needed:
-                told = str | list | int | float
-                lacking = [name for name in self._needed[what] if not isinstance(request.get(name), told)]
+                lacking = [name for name in self._needed[what] if not isinstance(request.get(name), _TOLD)]
                 if lacking:
                     raise ValueError(f"{what} without {' and '.join(lacking)}")
                 return dict(request)

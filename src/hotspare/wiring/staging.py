@@ -1,19 +1,22 @@
 """What the stager needs, on a node. Loads the standard library alone, and what Neutron's own Python has."""
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from hotspare.adapters import announcer, twin_channel
+from hotspare.adapters import announcer
 from hotspare.adapters.conntrack import CarrierConnections, SpareConnections
 from hotspare.adapters.gateway_markers import Markers
 from hotspare.adapters.helper_files import DiskFiles
 from hotspare.adapters.inside.namespaces import Namespaces
 from hotspare.adapters.machine_log import MachineLog
 from hotspare.adapters.switch import Switch
-from hotspare.adapters.twin_channel.subscriber import Away, Link
+from hotspare.adapters.twin_channel.publisher import Publisher
+from hotspare.adapters.twin_channel.subscriber import Away, Link, Subscriber
+from hotspare.adapters.twin_channel.wire import Credentials, Limits
 from hotspare.adapters.twin_record import DiskRecord
+from hotspare.codec.twin_frames import Frame
 from hotspare.flows.stage.node import Node
 from hotspare.flows.stage.stager import Stager
 from hotspare.model.stager import Settings
@@ -35,16 +38,18 @@ async def stager(settings: Settings, *, tell: Tell) -> AsyncGenerator[Stager]:
     Raises:
         RefusedError: the cluster's key is not there, or somebody else has the port.
     """
-    credentials = twin_channel.Credentials(Path(settings.key_file))
-    markers, limits = Markers(settings.gateway), twin_channel.Limits()
-    carried = CarrierConnections() if settings.connections else None
+    credentials = Credentials(Path(settings.key_file))
+    markers, limits = Markers(settings.gateway), Limits()
     node = Node(settings.gateway, Switch(), Namespaces(), DiskFiles(), carried=markers.carried, tell=tell)
-    made: list[Stager] = []
-    publisher = twin_channel.Publisher(
+
+    def whole() -> Iterable[Frame]:
+        return working.carrier.whole()
+
+    publisher = Publisher(
         settings.gateway,
         settings.node,
         credentials,
-        whole=lambda: made[0].carrier.whole(),
+        whole=whole,
         limits=limits,
         now=time.monotonic,
         tell=tell,
@@ -57,12 +62,11 @@ async def stager(settings: Settings, *, tell: Tell) -> AsyncGenerator[Stager]:
         announcer=_Announcer(),
         publisher=publisher,
         subscriber=_Subscriber(settings, credentials, limits, tell),
-        carried_connections=carried,
-        kept_connections=SpareConnections() if settings.connections else None,
+        listen=CarrierConnections if settings.connections else None,
+        keep=SpareConnections if settings.connections else None,
         now=time.monotonic,
         tell=tell,
     )
-    made.append(working)
     async with publisher.open(settings.peers[settings.node], settings.port):
         yield working
 
@@ -77,15 +81,13 @@ class _Announcer:
 class _Subscriber:
     """Fulfils `ports.Subscriber`: links to all nodes but this one."""
 
-    def __init__(
-        self, settings: Settings, credentials: twin_channel.Credentials, limits: twin_channel.Limits, tell: Tell
-    ) -> None:
+    def __init__(self, settings: Settings, credentials: Credentials, limits: Limits, tell: Tell) -> None:
         peers = {
             node: [(address, settings.port) for address in addresses]
             for node, addresses in settings.peers.items()
             if node != settings.node
         }
-        self._links = twin_channel.Subscriber(
+        self._links = Subscriber(
             settings.gateway,
             settings.node,
             credentials,

@@ -41,7 +41,6 @@ STOP_S = 4.0
 fenced for a rescheduler that took a minute."""
 
 
-
 class Rescheduler:
     """Run it, ask it, stop it."""
 

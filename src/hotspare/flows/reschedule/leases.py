@@ -14,7 +14,6 @@ LOOK_EVERY_S = 120.0
 AGAIN_S = 10.0
 
 
-
 class Leases:
     """Looks at the networks' DHCP agents when somebody's standing has changed, and every two minutes."""
 

@@ -30,13 +30,15 @@ class Carrier:
         self,
         gateway: str,
         node: Node,
-        connections: CarrierConnections | None,
         publisher: Publisher,
         *,
+        listen: Callable[[], CarrierConnections] | None,
         now: Callable[[], float],
         tell: Tell,
     ) -> None:
-        self._gateway, self._node, self._connections, self._publisher = gateway, node, connections, publisher
+        """`listen` begins to hear of connections; None: they are not kept in step."""
+        self._gateway, self._node, self._publisher, self._listen = gateway, node, publisher, listen
+        self._connections: CarrierConnections | None = None
         self._now, self._tell = now, tell
         self._compared_s = now()
         self._settle_at_s: float | None = None
@@ -55,9 +57,20 @@ class Carrier:
             self._connections.renew()
         return [Frame(Payload.PLANE, dataplane_json.text(self.plane).encode())]
 
+    @property
+    def connections(self) -> int:
+        """How many are kept in step."""
+        return 0 if self._connections is None else self._connections.sums().connections
+
     async def run(self) -> None:
-        """Publish until this is cancelled."""
-        await asyncio.gather(self._publish_planes(), self._publish_connections())
+        """Publish until this is cancelled. The spares keep the connections that they have then."""
+        self._connections = self._listen() if self._listen else None
+        try:
+            await asyncio.gather(self._publish_planes(), self._publish_connections())
+        finally:
+            if self._connections is not None:
+                await self._connections.close()
+                self._connections = None
 
     async def _publish_planes(self) -> None:
         while True:

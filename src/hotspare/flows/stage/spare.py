@@ -24,7 +24,7 @@ STEP_S = 20.0
 """For one transaction; ovs-vswitchd plugs a hundred ports in one within a second or two (measured)."""
 COMPARE_S = 60.0
 """All of the node is looked at so often, and not only what is known to have changed."""
-MEND_S = 5.0
+MEND_S = 2.0
 """How often connections are given to namespaces that have come."""
 PAUSE_S, PAUSE_MAX_S = 0.5, 15.0
 
@@ -47,15 +47,18 @@ class Spare:
         self,
         settings: Settings,
         node: Node,
-        connections: SpareConnections | None,
         record: TwinRecord,
         *,
+        keep: Callable[[], SpareConnections] | None,
         even_s: Callable[[], float | None],
         now: Callable[[], float],
         tell: Tell,
     ) -> None:
-        """`even_s` says when all that the carrier had published until then had been taken (monotonic seconds)."""
-        self._settings, self._node, self._connections, self._record = settings, node, connections, record
+        """`keep` begins to keep connections; None: they are not kept in step. `even_s` says when all that the carrier
+        had published until then had been taken (monotonic seconds).
+        """
+        self._settings, self._node, self._record, self._keep = settings, node, record, keep
+        self._connections: SpareConnections | None = None
         self._even_s, self._now, self._tell = even_s, now, tell
         self.wanted: DataPlane | None = None
         """The carrier's data plane, on its last word."""
@@ -96,7 +99,8 @@ class Spare:
             case Frame(Payload.CHANGE, payload) if self._coming is not None:
                 self._coming = applied(self._coming, dataplane_json.delta(payload.decode()))
                 self._heard()
-            case Frame(Payload.CONNECTIONS, payload) if self._connections is not None:
+            case Frame(Payload.CONNECTIONS, payload) if self._keep is not None:
+                self._connections = self._connections or self._keep()
                 await self._connections.apply(payload)
             case Whole():
                 self._heard()
@@ -107,6 +111,17 @@ class Spare:
         if self._coming is not None and self._coming.gateway == self._settings.gateway:
             self._trouble = ""
             self.want(self._coming)
+
+    @property
+    def connections(self) -> int:
+        """How many are kept in step."""
+        return 0 if self._connections is None else self._connections.sums().connections
+
+    async def let_connections_live(self) -> None:
+        """Nothing is put in or taken out any more: from here on they are this node's own."""
+        if self._connections is not None:
+            await self._connections.close()
+            self._connections = None
 
     # --- staging -----------------------------------------------------------------------------------------------------
 

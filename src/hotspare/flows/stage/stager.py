@@ -43,23 +43,21 @@ class Stager:
         announcer: Announcer,
         publisher: Publisher,
         subscriber: Subscriber,
-        carried_connections: CarrierConnections | None,
-        kept_connections: SpareConnections | None,
+        listen: Callable[[], CarrierConnections] | None,
+        keep: Callable[[], SpareConnections] | None,
         now: Callable[[], float],
         tell: Tell,
     ) -> None:
         self._settings, self._node, self._announcer = settings, node, announcer
-        self._publisher, self._subscriber, self._kept = publisher, subscriber, kept_connections
+        self._publisher, self._subscriber = publisher, subscriber
         self._now, self._tell = now, tell
         self._role = role
         self._changing = asyncio.Lock()
         self._work: asyncio.Task[None] | None = None
         self._repeating: asyncio.Task[None] | None = None
         self._score = 0
-        self.spare = Spare(
-            settings, node, kept_connections, record, even_s=subscriber.even_s, now=now, tell=tell
-        )
-        self.carrier = Carrier(settings.gateway, node, carried_connections, publisher, now=now, tell=tell)
+        self.spare = Spare(settings, node, record, keep=keep, even_s=subscriber.even_s, now=now, tell=tell)
+        self.carrier = Carrier(settings.gateway, node, publisher, listen=listen, now=now, tell=tell)
         if kept := record.kept():
             self.spare.want(kept)
 
@@ -83,9 +81,7 @@ class Stager:
             await self.spare.take(peer, came)
 
     def _begin(self) -> None:
-        work: Coroutine[Any, Any, None] = (
-            self.carrier.run() if self._role is Role.CARRIER else self.spare.run()
-        )
+        work: Coroutine[Any, Any, None] = self.carrier.run() if self._role is Role.CARRIER else self.spare.run()
         self._work = asyncio.create_task(work)
 
     async def _halt(self) -> None:
@@ -122,8 +118,7 @@ class Stager:
         plan = promotion(plane, seen)
         if plane.routers and not plan.warm:
             raise RefusedError(f"no router of its twin is whole: {_one(plan.cold)}", code=0)
-        if self._kept is not None:
-            await self._kept.close()
+        await self.spare.let_connections_live()
         burst = self._announcer.prepare(plan.announcements)
         if plan.first:
             await self._node.carry_out(plan.first, within_s=within_s)
@@ -232,7 +227,7 @@ class Stager:
             fresh.routers,
             told.cold,
             self._subscriber.words(),
-            0 if self._kept is None else self._kept.sums().connections,
+            self.spare.connections,
             trouble,
         )
 

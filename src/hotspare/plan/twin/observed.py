@@ -26,9 +26,7 @@ def _router(id_: str, look: InsideLook, seen: NodeLook) -> RouterPlane:
     plugs = _wired(look, seen.switch.plugs)
     absent = {name for name, found in seen.switch.plugs.items() if found.parked}
     absent |= {name for name, device in look.devices.items() if not device.up}
-    devices = {
-        name: Device(name, device.addresses) for name, device in look.devices.items() if name not in absent
-    }
+    devices = {name: Device(name, device.addresses) for name, device in look.devices.items() if name not in absent}
     return RouterPlane(
         id_,
         plugs,
