@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from hotspare.lab import namespace
-from hotspare.lab.cluster_file import GATEWAY, POOL, Strategy, cluster_yaml
+from hotspare.lab.cluster_file import GATEWAY, POOL, cluster_yaml
 from hotspare.lab.openstack.cloud import connect
+from hotspare.model.drill import Strategy
 from lab_parts import HOTSPARE, Lab, eventually
 
 NODES = ("net1", "net2", "net3")

@@ -1,4 +1,4 @@
-"""Strategy `cold`, as a drill sees it: one identity, carried by one node at a time with all of its routers."""
+"""Strategies `cold` and `twin`, as a drill sees them: one identity, on one node at a time with all its routers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,8 +47,8 @@ class Carried:
         if fault in PHASES:
             return ""
         return (
-            f"{self.gateway.name} has `strategy: cold`: one node carries all of its routers, and they leave it "
-            "together; try: hotspare drill standby"
+            f"{self.gateway.name} has `strategy: {self.gateway.strategy}`: one node carries all of its routers, and "
+            "they leave it together; try: hotspare drill standby"
         )
 
     def phases(self, fault: Fault) -> tuple[str, ...]:
