@@ -64,9 +64,9 @@ def parameters(*, binary: str, plugin_config: str, log_file: str) -> tuple[Param
         Parameter("additional_parameters", "words", short="more arguments",
                   long="More arguments for the agent's command line, quoted as for a shell."),
         Parameter("nice", "integer", default="0", most=19, short="how far it lets others go first",
-                  long="Nice value of the agent and of what it starts. 10 where a copy of the data plane forwards "
-                       "already and the agent only has to find that out: its full synchronisation then takes nothing "
-                       "from packets and from the cluster."),
+                  long="Nice value of the agent and of what it starts; 0: the cluster's own. 10 where a copy of the "
+                       "data plane forwards already and the agent only has to find that out: its full synchronisation "
+                       "then takes nothing from packets and from the cluster."),
         Parameter("silence_max", "integer", default="75", least=1, most=86_400, reloadable=True,
                   short="silence to the broker (s)",
                   long="Seconds after which an agent that has sent nothing to the broker is told as degraded, by a "
