@@ -20,6 +20,9 @@ _SHARE_PROMOTE = 0.5
 _SHARE_DEMOTE = 0.3
 """Of what remains of the timeout; the rest is for the way without a stager."""
 
+_ASK_MAX_S = 10.0
+"""One transaction takes milliseconds, what a stager may be in the middle of some seconds. A hung one costs no more."""
+
 _LEVEL_ANSWERS = 10
 """OCF_CHECK_LEVEL from which a stager that does not answer is replaced, and its own trouble is told."""
 
@@ -56,7 +59,7 @@ def released(call: Call) -> bool:
     gateway = call["gateway"]
     try:
         _drop_others(call)
-        stager.asked(gateway, "promote", within_s=call.remaining_s() * _SHARE_PROMOTE)
+        stager.asked(gateway, "promote", within_s=min(_ASK_MAX_S, call.remaining_s() * _SHARE_PROMOTE))
     except StagerError as error:
         _tell("promote.cold", call, str(error))
         stager.stop(gateway, deadline=call.deadline)
@@ -75,7 +78,7 @@ def silenced(call: Call, is_ours: Mine) -> bool:
 
     gateway = call["gateway"]
     try:
-        stager.asked(gateway, "demote", within_s=call.remaining_s() * _SHARE_DEMOTE)
+        stager.asked(gateway, "demote", within_s=min(_ASK_MAX_S, call.remaining_s() * _SHARE_DEMOTE))
     except StagerError as error:
         # Whatever it still has in hand is not carried out after the proof.
         _tell("demote.unasked", call, str(error))
@@ -139,7 +142,7 @@ def _drop_others(call: Call) -> None:
         if other == call["gateway"]:
             continue
         try:
-            stager.asked(other, "drop", within_s=call.remaining_s() * _SHARE_PROMOTE / 2)
+            stager.asked(other, "drop", within_s=min(_ASK_MAX_S, call.remaining_s() * _SHARE_PROMOTE / 2))
         except StagerError as error:
             raise StagerError(f"the twin of gateway {other} is not dropped: {error}") from error
         finally:
