@@ -251,8 +251,8 @@ class Site(Marks, Protocol):
         """What of a gateway is on this host."""
         ...
 
-    async def clean(self, node: str, *, only_plan: bool) -> NodeCleaning:
-        """Have the node clean itself of routers, or say what would go."""
+    async def clean(self, node: str, *, only_plan: bool, twins: bool) -> NodeCleaning:
+        """Have the node clean itself of routers, with `twins` of a spare's twin, too, or say what would go."""
         ...
 
     async def clock(self, host: str) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from hotspare.model.step import (
     CloudEntry,
     EnableUnit,
     ForgetNode,
+    FreshCertificate,
     FreshKey,
     InstallAgents,
     KeyOf,
@@ -164,10 +165,12 @@ class World:
                 return FileFact(sha256(text.encode()).hexdigest(), mode, 0, len(text), text)
             case Password(node):
                 return FileFact(passwords(self.spec)[node], mode, 0, 20)
-            case KeyOf(node):
-                return replace(self.files[node][AUTHKEY], mode=mode, owner=0)
+            case KeyOf(node, path):
+                return replace(self.files[node][path], mode=mode, owner=0)
             case FreshKey():
                 return FileFact("a fresh key", mode, 0, 256)
+            case FreshCertificate():
+                return FileFact("a fresh certificate", mode, 0, 900)
             case CloudEntry():
                 return FileFact(CLOUD, mode, 0, 300)
         raise AssertionError(content)

@@ -158,7 +158,9 @@ def test_a_new_node_gets_the_key_that_is_in_use_and_the_others_keep_their_ids() 
     world = made(edge(3))
     ids = ids_of(world)
     steps = after_edit(world, edge(4))
-    assert [step.content for step in steps if isinstance(step, WriteFile) and step.path == AUTHKEY] == [KeyOf("net1")]
+    assert [step.content for step in steps if isinstance(step, WriteFile) and step.path == AUTHKEY] == [
+        KeyOf("net1", AUTHKEY)
+    ]
     assert ids_of(world) == ids | {"net4": 4}
     assert [step for step in steps if isinstance(step, StartUnit)] == [StartUnit("net4", unit) for unit in UNITS]
 
@@ -183,14 +185,14 @@ def test_the_key_that_most_nodes_share_is_kept(keys: dict[str, str], kept: str |
     world.files = {node: {AUTHKEY: FileFact(key, 0o400, 0, 256)} for node, key in keys.items()}
     steps = [step for stage in world.plan() for step in stage.steps]
     contents = {step.content for step in steps if isinstance(step, WriteFile) and step.path == AUTHKEY}
-    assert contents == ({FreshKey()} if kept is None else {KeyOf(kept)})
+    assert contents == ({FreshKey()} if kept is None else {KeyOf(kept, AUTHKEY)})
 
 
 def test_a_key_that_others_may_read_is_written_anew() -> None:
     world = made(edge())
     world.files["net2"][AUTHKEY] = FileFact("a fresh key", 0o644, 0, 256)
     (step,) = world.carry_out_all()
-    assert step == WriteFile("net2", AUTHKEY, 0o400, KeyOf("net1"))
+    assert step == WriteFile("net2", AUTHKEY, 0o400, KeyOf("net1", AUTHKEY))
 
 
 def test_agents_that_were_touched_by_hand_are_installed_anew() -> None:

@@ -28,16 +28,19 @@ class World:
 
     def __init__(self, left: dict[str, Leftovers | None], status: ClusterStatus | HotspareError) -> None:
         self.left, self.told = left, status
+        self.twins: set[str] = set()
 
     async def status(self) -> tuple[str, ClusterStatus]:
         if isinstance(self.told, HotspareError):
             raise self.told
         return "net3", self.told
 
-    async def clean(self, node: str, *, only_plan: bool) -> NodeCleaning:
+    async def clean(self, node: str, *, only_plan: bool, twins: bool) -> NodeCleaning:
         found = self.left[node]
         if found is None:
             raise NotReachableError(f"{node} does not answer", hint="is it up?")
+        if node in self.twins and not twins:
+            return NodeCleaning(node, State.TWIN, ("the twin of gateway gw is kept here",))
         if not found.ports:
             return NodeCleaning(node, State.CLEAN, leftovers=found)
         if not only_plan:
@@ -53,6 +56,17 @@ def run(world: World, wanted: Order, *, only_plan: bool = False) -> Cleaning:
     """As the command does it: planned, then cleaned where something was found."""
     planned = asyncio.run(clean(wanted, world, only_plan=True))
     return planned if only_plan else asyncio.run(finish(wanted, planned, world))
+
+
+def test_a_twin_is_left_alone_unless_it_is_asked_for():
+    world = World({"net1": LEFT, "net2": LEFT}, cluster())
+    world.twins = {"net1"}
+    kept = run(world, Order(("net1", "net2"), named=False))
+    assert states(kept) == {"net1": State.TWIN, "net2": State.CARRIES}
+    assert kept.answer is Answer.YES
+    assert "net1: left alone" in "\n".join(line.plain for line in report.lines(kept))
+    cleaned = run(world, Order(("net1",), named=True, twins=True))
+    assert states(cleaned) == {"net1": State.CLEANED}
 
 
 def test_the_spare_is_cleaned_and_the_carrier_left_alone():

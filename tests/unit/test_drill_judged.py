@@ -4,11 +4,35 @@ import dataclasses
 import json
 
 import pytest
-from drill_history import AGENTS, END, ROUTERS, T0, carrying, cluster, daemons, history, sightings, spare, trace
+from drill_history import (
+    AGENTS,
+    END,
+    GATEWAY,
+    ROUTERS,
+    T0,
+    carrying,
+    cluster,
+    daemons,
+    history,
+    sightings,
+    spare,
+    trace,
+)
 
 from hotspare.codec import report_json
 from hotspare.model.answer import Answer
-from hotspare.model.drill import Fault, Get, Observation, RunningProcess, Sighting, StreamFact, SwitchPort, Trace
+from hotspare.model.drill import (
+    Fault,
+    Gateway,
+    Get,
+    Observation,
+    RunningProcess,
+    Sighting,
+    Strategy,
+    StreamFact,
+    SwitchPort,
+    Trace,
+)
 from hotspare.model.event import Event, What
 from hotspare.plan import strategies
 from hotspare.plan.drill import judge, objections
@@ -173,6 +197,29 @@ def test_a_parked_port_on_a_spare_is_a_twin_and_clean():
     twin = dataclasses.replace(spare("net1", "boot-2"), ports=(SwitchPort("qg-1", 4095, parked=True, iface_id="p"),))
     report = judge(history(observations=observed("healed", nodes={"net1": twin, "net2": carrying("net2")})), {})
     assert audit(report, "clean", "healed").answer is Answer.YES
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [
+        ({}, Answer.YES),
+        ({"ports": (SwitchPort("qg-1", 3, parked=False, iface_id="p"),)}, Answer.NO),
+        ({"processes": (*daemons(), RunningProcess(77, 1, 1, "haproxy", router="uuid-1"))}, Answer.NO),
+    ],
+)
+def test_a_twin_is_namespaces_and_parked_ports_and_nothing_that_lives(left, expected):
+    twin = dataclasses.replace(
+        spare("net1", "boot-2"),
+        **{
+            "namespaces": ("qrouter-uuid-1",),
+            "ports": (SwitchPort("qg-1", 4095, parked=True, iface_id=""),),
+            **left,
+        },
+    )
+    gateway = Gateway(GATEWAY, Strategy.TWIN, dict.fromkeys(("net1", "net2"), GATEWAY))
+    seen = observed("healed", nodes={"net1": twin, "net2": carrying("net2")})
+    report = judge(history(gateway=gateway, observations=seen), {})
+    assert audit(report, "clean", "healed").answer is expected
 
 
 def test_a_node_that_could_not_be_looked_at_after_the_heal_makes_it_cannot_tell():

@@ -7,6 +7,7 @@ import pytest
 from hotspare.codec import spec_yaml
 from hotspare.lab import cluster_file, network
 from hotspare.lab.layout import MACHINES, NETWORK, NETWORKS, Layout
+from hotspare.model.drill import Strategy
 from hotspare.model.errors import SpecError
 
 IFNAME_MAX = 15  # IFNAMSIZ less its NUL, linux/if.h
@@ -79,7 +80,14 @@ def test_the_cluster_file_is_one_that_apply_takes():
 
 
 def test_with_routers_that_are_moved_all_three_nodes_of_the_cluster_file_are_active():
-    text = cluster_file.cluster_yaml(Layout("two"), cluster_file.Strategy.RESCHEDULE)
+    text = cluster_file.cluster_yaml(Layout("two"), Strategy.RESCHEDULE)
     spec = spec_yaml.spec(*spec_yaml.document(text, "cluster.yaml"))
     assert {name: pool.nodes for name, pool in spec.pools.items()} == {"edge": ("net1", "net2", "net3")}
     assert spec.carried == {}
+
+
+def test_a_twin_is_kept_by_one_spare_and_the_third_node_has_a_vote():
+    text = cluster_file.cluster_yaml(Layout("two"), Strategy.TWIN)
+    spec = spec_yaml.spec(*spec_yaml.document(text, "cluster.yaml"))
+    assert {name: twin.nodes for name, twin in spec.twins.items()} == {cluster_file.GATEWAY: ("net1", "net2")}
+    assert spec.pools == {}

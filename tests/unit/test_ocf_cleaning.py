@@ -1,7 +1,18 @@
 """Cleaning as values: what is a router's, what is planned, when a node is silent."""
 
 import pytest
-from hotspare_ocf.cleaning import KEEPABLE, NAMESPACES, PORTS, may_forward, others, plan_cleaning, refusals, remains
+from hotspare_ocf import preference
+from hotspare_ocf.cleaning import (
+    KEEPABLE,
+    NAMESPACES,
+    PORTS,
+    is_parked,
+    may_forward,
+    others,
+    plan_cleaning,
+    refusals,
+    remains,
+)
 from hotspare_ocf.identity import program
 from hotspare_ocf.look import switch_of
 from hotspare_ocf.node import (
@@ -296,3 +307,31 @@ def test_ports_of_others_are_left_out():
     others = row("qg-c46ae2e4-0c", ids={"iface-id": ROUTER})
     assert set(seen(mine, kept, others, row("tapc46ae2e4-0d"))) == {"qr-c46ae2e4-0a"}
     assert switch_of("br-int", {"Bridge": [], "Port": [], "Interface": []}, frozenset()) == Switch(None, ())
+
+
+@given(nodes)
+def test_what_is_parked_does_not_forward_whatever_namespaces_are_there(node):
+    if is_parked(node):
+        assert may_forward(node) is False
+        assert not [port for port in node.switch.ports if port.is_live]
+
+
+def test_a_twin_is_parked_until_a_port_lives_or_a_process_serves_it():
+    port = Port("row", "qr-0123456789"[:14], is_live=False, in_root=False, has_device=True)
+    space = Namespace(f"qrouter-{ROUTER}", 5, has_link_up=True)
+    twin = Node(Switch(BRIDGE, (port,)), "", (space,), (), (), (), (), (), ())
+    assert (is_parked(twin), may_forward(twin)) == (True, False)
+    loud = twin._replace(switch=Switch(BRIDGE, (port._replace(is_live=True),)))
+    assert (is_parked(loud), may_forward(loud)) == (False, True)
+    assert not is_parked(twin._replace(residents=(Resident(9, 1, "haproxy", 5, space.name),)))
+    assert not is_parked(twin._replace(helpers=(Helper(9, 1, "neutron-keepalived-state-change"),)))
+    blind = twin._replace(switch=None)
+    assert (is_parked(blind), may_forward(blind)) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "score"),
+    [({"score": 150}, 150), ({"score": 0}, 1), ({"score": 10**6}, 199), ({}, 100), ({"score": "x"}, 100)],
+)
+def test_a_twins_score_never_outweighs_the_stickiness_of_what_runs(said, score):
+    assert preference.of(said) == score

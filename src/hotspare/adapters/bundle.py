@@ -13,7 +13,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 PARTS = ("resource.d", "lib")
-DAEMONS = ("hotspare.faces.rescheduler.__main__",)
+DAEMONS = ("hotspare.faces.rescheduler.__main__", "hotspare.faces.stager.__main__")
 """Modules that nodes run with `python -m`."""
 
 PYTHON = "lib/hotspare/python"

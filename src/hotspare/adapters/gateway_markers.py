@@ -24,7 +24,8 @@ class Markers:
 
     def role(self) -> Role:
         """What a stager that is launched now has to do."""
-        return Role.CARRIER if self.carried() == self._gateway else Role.SPARE
+        word = self._word(self._run_dir / f"{self._gateway}{SUFFIX}")
+        return Role.CARRIER if word in (PROMOTED, PROMOTING) else Role.SPARE
 
     def _word(self, path: Path) -> str:
         try:

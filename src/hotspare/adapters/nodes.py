@@ -4,10 +4,12 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping
+from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 
 from hotspare.adapters.bundle import Bundle
+from hotspare.adapters.certificate import self_signed
 from hotspare.codec import cib_xml, crm_mon_xml, facts_json
 from hotspare.model.cluster import ClusterStatus
 from hotspare.model.errors import InvariantError, RefusedError
@@ -22,6 +24,7 @@ from hotspare.model.step import (
     Content,
     EnableUnit,
     ForgetNode,
+    FreshCertificate,
     FreshKey,
     InstallAgents,
     KeyOf,
@@ -35,7 +38,7 @@ from hotspare.model.step import (
     Text,
     WriteFile,
 )
-from hotspare.plan.layout import AUTHKEY, AUTHKEY_BYTES, CONFIG_DIR, COROSYNC_CONF
+from hotspare.plan.layout import AUTHKEY_BYTES, CONFIG_DIR, COROSYNC_CONF
 from hotspare.plan.reconcile import changes, reconciled
 from hotspare.ports import Remote
 
@@ -64,6 +67,7 @@ class RemoteNodes:
     ) -> None:
         self._remote, self._passwords, self._bundle, self._cloud = remote, passwords, bundle, cloud
         self._fresh_key = Secret(os.urandom(AUTHKEY_BYTES))
+        self._fresh_certificate = cache(self_signed)
 
     async def look(self, node: str, query: Query) -> NodeFacts:
         """See `ports.Nodes.look`."""
@@ -124,17 +128,19 @@ class RemoteNodes:
                 return self._passwords[node].value
             case FreshKey():
                 return self._fresh_key.value
-            case KeyOf(node):
-                return await self._key(node)
+            case FreshCertificate():
+                return self._fresh_certificate().value
+            case KeyOf(node, path):
+                return await self._key(node, path)
             case CloudEntry(cloud):
                 if self._cloud is None:
                     raise InvariantError(f"planned with the entry of cloud {cloud}, which nobody has read")
                 return self._cloud.value
 
-    async def _key(self, node: str) -> bytes:
-        """The key is binary and commands' output is text, so it comes as hexadecimal digits."""
+    async def _key(self, node: str, path: str) -> bytes:
+        """A key may be binary and commands' output is text, so it comes as hexadecimal digits."""
         program = "import sys; sys.stdout.write(open(sys.argv[1], 'rb').read().hex())"
-        done = await self._remote.run(node, (*PYTHON, program, AUTHKEY), timeout_s=FILE_LIMIT_S)
+        done = await self._remote.run(node, (*PYTHON, program, path), timeout_s=FILE_LIMIT_S)
         return bytes.fromhex(done.stdout)
 
     async def _write(self, node: str, path: str, mode: int, content: bytes) -> None:

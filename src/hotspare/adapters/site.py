@@ -76,13 +76,13 @@ class Machines:
                 f"{host} did not tell its state: {failed}", code=done.code, output=done.stdout
             ) from failed
 
-    async def clean(self, node: str, *, only_plan: bool) -> NodeCleaning:
+    async def clean(self, node: str, *, only_plan: bool, twins: bool) -> NodeCleaning:
         """Have the node clean itself of routers with the code of its resource agents, or say what would go.
 
         Raises:
             NotReachableError, TimedOutError, RefusedError: it could not be asked, or did not say it in our form.
         """
-        argv = (CLEAN, "--json", *(("--plan",) if only_plan else ()))
+        argv = (CLEAN, "--json", *(("--plan",) if only_plan else ()), *(("--twins",) if twins else ()))
         # 0 no router is left, 1 something is or it was refused, 3 cannot tell: all of them say more in JSON.
         try:
             done = await self.remote.run(node, argv, timeout_s=CLEAN_LIMIT_S, expect=frozenset({0, 1, 3}))

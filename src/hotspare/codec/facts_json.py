@@ -18,6 +18,7 @@ def question(query: Query) -> str:
         "directory": query.directory,
         "vips": query.vips,
         "python": query.python,
+        "modules": query.modules,
     }
     return json.dumps(asked, separators=(",", ":"))
 

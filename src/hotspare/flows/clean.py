@@ -22,7 +22,7 @@ async def finish(order: Order, planned: Cleaning, site: Site) -> Cleaning:
     The cluster is asked anew: it may have moved a gateway while somebody thought about the plan.
     """
     todo = tuple(node.node for node in dirty(planned))
-    done = await clean(Order(todo, named=order.named), site, only_plan=False)
+    done = await clean(Order(todo, named=order.named, twins=order.twins), site, only_plan=False)
     result = {node.node: node for node in (*planned.nodes, *done.nodes)}
     return Cleaning(tuple(result.values()), done.unasked)
 
@@ -47,6 +47,6 @@ async def _node(
     if node in at_work:
         return NodeCleaning(node, State.REFUSED if order.named else State.CARRIES, at_work[node])
     try:
-        return await site.clean(node, only_plan=only_plan)
+        return await site.clean(node, only_plan=only_plan, twins=order.twins)
     except HotspareError as failed:
         return NodeCleaning(node, State.CANNOT_TELL, tuple(filter(None, (failed.message, failed.hint))))

@@ -1,24 +1,16 @@
 """The cluster file that the lab leaves for its user: three nodes, one gateway, one virtual IP, fencing by IPMI."""
 
-from enum import StrEnum
-
 from hotspare.lab.layout import BMC_USER, VIP, Layout, Role
+from hotspare.model.drill import Strategy
 
 GATEWAY = "neutron-gateway"
 POOL = "edge"
 
 
-class Strategy(StrEnum):
-    """What the lab's gateway is."""
-
-    COLD = "cold"
-    RESCHEDULE = "reschedule"
-
-
 def cluster_yaml(layout: Layout, strategy: Strategy = Strategy.COLD) -> str:
     """A spec for the lab's network nodes, with paths relative to itself.
 
-    `cold`: two nodes may carry the gateway, the third one has a vote. `reschedule`: all three are active.
+    `cold`, `twin`: two nodes may carry the gateway, the third one has a vote. `reschedule`: all three are active.
     """
     nodes = [machine for machine in layout.machines if machine.role is Role.NETWORK]
     members = "\n".join(
@@ -56,5 +48,5 @@ drill:
 
 
 def _gateway(strategy: Strategy, nodes: list[str]) -> str:
-    name, carriers = (GATEWAY, nodes[:2]) if strategy is Strategy.COLD else (POOL, nodes)
+    name, carriers = (POOL, nodes) if strategy is Strategy.RESCHEDULE else (GATEWAY, nodes[:2])
     return f"{name}: {{strategy: {strategy}, nodes: [{', '.join(carriers)}]}}"

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from hotspare.lab import access, cluster_file, image, lock, machines, namespace, network, power, preflight, teardown
 from hotspare.lab.layout import MARK, File, Layout, Machine
+from hotspare.model.drill import Strategy
 from hotspare.model.errors import RefusedError
 
 _BOOT_TIMEOUT_S = 90.0
@@ -52,7 +53,7 @@ class _Phases:
         self._tell.ended(name, self.took_s[name])
 
 
-def bring_up(layout: Layout, *, routers: int, strategy: cluster_file.Strategy, bare: bool, tell: Tell) -> Report:
+def bring_up(layout: Layout, *, routers: int, strategy: Strategy, bare: bool, tell: Tell) -> Report:
     """The lab is up: all machines on and reachable, services answering, `routers` routers with what hangs on them.
 
     What an unfinished `lab up` left is removed first; to a lab that is up, only missing routers are added, none is
@@ -97,7 +98,7 @@ def last_report(layout: Layout) -> Report | None:
     return Report(**json.loads(layout.up_json.read_text()))
 
 
-def _build(layout: Layout, phases: _Phases, *, strategy: cluster_file.Strategy, bare: bool, tell: Tell) -> None:
+def _build(layout: Layout, phases: _Phases, *, strategy: Strategy, bare: bool, tell: Tell) -> None:
     with phases.one("image"):
         base = image.ensure_image(tell.note)
     with phases.one("network"):

@@ -18,6 +18,8 @@ class State(StrEnum):
     REFUSED = "refused"
     REMAINS = "remains"
     CANNOT_TELL = "cannot tell"
+    TWIN = "twin"
+    """What is there is a spare's twin, silent and of use: left alone."""
     CARRIES = "carries"
     """It works, and was not asked for by name: left alone."""
 
@@ -29,6 +31,7 @@ ANSWERS = {
     State.REFUSED: Answer.NO,
     State.REMAINS: Answer.NO,
     State.CANNOT_TELL: Answer.CANNOT_TELL,
+    State.TWIN: Answer.YES,
     State.CARRIES: Answer.YES,
 }
 """Whether a node has no router that should not be there."""

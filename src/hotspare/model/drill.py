@@ -19,6 +19,7 @@ class Strategy(StrEnum):
     """How the routers of a gateway are carried; the words of the file."""
 
     COLD = "cold"
+    TWIN = "twin"
     RESCHEDULE = "reschedule"
 
 

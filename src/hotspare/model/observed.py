@@ -30,6 +30,8 @@ class Query:
     """Addresses to ask for on the wire: address and interface."""
     python: str | None = None
     """The interpreter to ask what it is; empty: the one that runs the L3 agent. None: nobody needs to know."""
+    modules: tuple[str, ...] = ()
+    """What it has to be able to import."""
 
 
 @dataclass(frozen=True, slots=True)

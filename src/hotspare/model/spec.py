@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from hotspare.model.twin_rules import PORT_DEFAULT
+
 LOCAL = "local"
 """The host that means: a process on this machine, not over SSH."""
 
@@ -231,8 +233,9 @@ class Neutron(Part):
     user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]*$")] = "neutron"
     """The user that the agents run as."""
     python: AbsolutePath | None = None
-    """On the nodes, the interpreter for what moves routers (strategy `reschedule`): Python 3.11 or newer, with
-    openstacksdk. That of the program `neutron-l3-agent` when not given."""
+    """On the nodes, the interpreter for our daemons: Python 3.11 or newer, for what moves routers (strategy
+    `reschedule`) with openstacksdk, for what keeps twins (`twin`) with pyroute2. That of the program `neutron-l3-agent`
+    when not given."""
 
 
 class Weights(Part):
@@ -247,13 +250,20 @@ class Weights(Part):
 class Gateway(Part):
     """What owns routers, and the nodes that may carry it.
 
-    `cold`: an identity (Neutron's `host`, the gateway's name) that one of the nodes carries at a time. `reschedule`: a
-    pool, in which every node is active under a host of its own (`agent_host`), and a lost node's routers are moved to
-    the others.
+    `cold`: an identity (Neutron's `host`, the gateway's name) that one of the nodes carries at a time. `twin`: the
+    same, and every other node keeps a parked copy of its data plane, which a takeover has only to let go.
+    `reschedule`: a pool, in which every node is active under a host of its own (`agent_host`), and a lost node's
+    routers are moved to the others.
     """
 
-    strategy: Literal["cold", "reschedule"] = "cold"
+    strategy: Literal["cold", "twin", "reschedule"] = "cold"
     nodes: Annotated[tuple[Name, ...], BeforeValidator(_rows)] = Field(min_length=1)
+    stage_port: int = Field(default=PORT_DEFAULT, ge=1, le=65_535)
+    """The TCP port at which the nodes of a twin ask each other for the data plane, on the addresses of the rings."""
+    stale_after_s: int = Field(default=30, ge=5, le=86_400)
+    """A twin that has been out of step for longer is told as such, and another node is rather promoted."""
+    connections: bool = True
+    """Whether a twin has the connections that pass through its routers (conntrack), so that they survive a takeover."""
     dhcp_agents_per_network: int = Field(default=1, ge=1, le=32)
     """How many DHCP agents of a pool serve a network; as in neutron.conf."""
     weights: Weights = Weights()
@@ -306,7 +316,12 @@ class Spec(Part):
     @property
     def carried(self) -> dict[str, Gateway]:
         """The gateways that one node carries at a time."""
-        return {name: gateway for name, gateway in self.gateways.items() if gateway.strategy == "cold"}
+        return {name: gateway for name, gateway in self.gateways.items() if gateway.strategy != "reschedule"}
+
+    @property
+    def twins(self) -> dict[str, Gateway]:
+        """Those of them whose spares keep a copy of the data plane."""
+        return {name: gateway for name, gateway in self.gateways.items() if gateway.strategy == "twin"}
 
     @property
     def pools(self) -> dict[str, Gateway]:

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 
-from hotspare.model import pool_rules
+from hotspare.model import pool_rules, twin_rules
 from hotspare.model.plain import Finding, Path, dotted, mapping, rows
 
 _NO_FENCING = (
@@ -28,6 +28,7 @@ def findings(plain: Mapping[str, object]) -> Iterator[Finding]:
     yield from _fencing(plain)
     yield from _gateways(plain)
     yield from pool_rules.findings(plain)
+    yield from twin_rules.findings(plain)
     yield from _resources(plain)
     yield from _names(plain)
     yield from _drill(plain)

@@ -28,10 +28,16 @@ class FreshKey:
 
 
 @dataclass(frozen=True, slots=True)
+class FreshCertificate:
+    """A new key and its certificate, in PEM, for what nodes tell each other; one and the same throughout a run."""
+
+
+@dataclass(frozen=True, slots=True)
 class KeyOf:
-    """The key that a node has already."""
+    """The key that a node has already, in the file at the path."""
 
     node: str
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,7 @@ class CloudEntry:
     cloud: str
 
 
-Content = Text | Password | FreshKey | KeyOf | CloudEntry
+Content = Text | Password | FreshKey | FreshCertificate | KeyOf | CloudEntry
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,10 @@ _LEVELS = {"ovs": LEVEL_WORK, "l3": LEVEL_BROKER, "metadata": LEVEL_WORK}
 _PROVIDERS = {"ovs": "neutron-openvswitch-agent", "l3": "neutron-agent-l3", "metadata": "neutron-metadata-agent"}
 
 
-def group(name: str, neutron: Neutron, *, host: str = "", hosts: Mapping[str, str] | None = None) -> Element:
-    """The agents with the identity `host`, or, by node, with one of `hosts`."""
+def group(
+    name: str, neutron: Neutron, *, host: str = "", hosts: Mapping[str, str] | None = None, nice: int = 0
+) -> Element:
+    """The agents with the identity `host`, or, by node, with one of `hosts`; `nice` as in nice(2)."""
     configs = {"ovs": neutron.ovs_config, "l3": neutron.l3_config, "metadata": neutron.metadata_config}
     by_node = {node: {"host": own} for node, own in (hosts or {}).items()}
     primitives = []
@@ -27,6 +29,7 @@ def group(name: str, neutron: Neutron, *, host: str = "", hosts: Mapping[str, st
         parameters = {"config": neutron.config, "plugin_config": configs[agent], "user": neutron.user}
         parameters |= {"host": host} if host else {}
         parameters |= {"dataplane": "gateway"} if agent == "l3" else {}
+        parameters |= {"nice": str(nice)} if nice else {}
         operations = (
             Operation("start", "0s", 120),
             Operation("stop", "0s", 60),

@@ -254,7 +254,8 @@ def clean(history: History, carriage: Carriage, seen: Observation) -> Audit:
 def leftovers(state: NodeState, allowed: Allowed, routers: Collection[Router]) -> tuple[str, ...]:
     """What of routers is on a node beyond what may be there."""
     own_ports = {port for router in routers if router.id in allowed.routers for port in router.port_ids}
-    found = [f"{state.node}: namespace {name}" for name in state.namespaces if _router_of(name) not in allowed.routers]
+    spaces = () if allowed.parked else state.namespaces
+    found = [f"{state.node}: namespace {name}" for name in spaces if _router_of(name) not in allowed.routers]
     found += [
         f"{state.node}: port {port.name} is live (tag {port.tag})"
         for port in state.ports or ()

@@ -4,6 +4,7 @@ Every step is idempotent and the order is safe to be cut anywhere: planning agai
 A plan without stages means that all is as the file wants it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 
@@ -18,6 +19,7 @@ from hotspare.model.step import (
     CloudEntry,
     Content,
     EnableUnit,
+    FreshCertificate,
     FreshKey,
     InstallAgents,
     KeyOf,
@@ -40,9 +42,11 @@ from hotspare.plan.layout import (
     PARK_UNIT_LINK,
     PARK_UNIT_PATH,
     PARK_UNIT_TEXT,
+    TWIN_KEY,
     UNITS,
     carries_a_gateway,
     in_pool,
+    in_twin,
     password_path,
     script_path,
     script_text,
@@ -50,6 +54,9 @@ from hotspare.plan.layout import (
 
 MEMBERS_LIMIT_S = 120.0
 """Pacemaker waits 20 s (dc-deadtime) for others when a whole cluster starts; slow machines take a few times that."""
+
+
+_NO_FILE = FileFact("", 0, 0, 0)
 
 
 def plan(
@@ -134,6 +141,7 @@ def _files(
         yield from _park_unit(spec, node)
         yield from _fence_files(spec, node, passwords)
         yield from _cloud_file(spec, node, cloud)
+        yield from _twin_key(spec, node, facts)
 
 
 def keeper(facts: Mapping[str, NodeFacts]) -> str | None:
@@ -164,7 +172,7 @@ def _key(node: NodeFacts, keep: str | None, facts: Mapping[str, NodeFacts]) -> I
         return
     has, shared = node.files.get(AUTHKEY), facts[keep].files[AUTHKEY]
     if has is None or has.digest != shared.digest or has.mode != 0o400 or has.owner != 0:
-        yield WriteFile(node.name, AUTHKEY, 0o400, KeyOf(keep))
+        yield WriteFile(node.name, AUTHKEY, 0o400, KeyOf(keep, AUTHKEY))
 
 
 def _key_problems(facts: Mapping[str, NodeFacts]) -> Iterator[Problem]:
@@ -216,6 +224,23 @@ def _cloud_file(spec: Spec, node: NodeFacts, digest: str) -> Iterator[Step]:
         yield WriteFile(node.name, CLOUDS, 0o600, CloudEntry(spec.neutron.cloud))
 
 
+def _twin_key(spec: Spec, node: NodeFacts, facts: Mapping[str, NodeFacts]) -> Iterator[Step]:
+    """All nodes of twins have one key: that of a node that runs, better one that most share. Who had another one gets
+    it, and its stager takes it up by itself.
+    """
+    if not in_twin(spec, node.name):
+        return
+    has = {name: other.files[TWIN_KEY] for name, other in facts.items() if other.files.get(TWIN_KEY, _NO_FILE).size}
+    if not has:
+        yield WriteFile(node.name, TWIN_KEY, 0o600, FreshCertificate())
+        return
+    sharing = Counter(fact.digest for fact in has.values())
+    keep = min(has, key=lambda name: (facts[name].cmap is None, -sharing[has[name].digest], name))
+    own = has.get(node.name, _NO_FILE)
+    if (own.digest, own.mode, own.owner) != (has[keep].digest, 0o600, 0):
+        yield WriteFile(node.name, TWIN_KEY, 0o600, KeyOf(keep, TWIN_KEY))
+
+
 def _shown(fact: FileFact | None) -> str | None:
     return fact.text if fact else None
 
@@ -235,6 +260,8 @@ def _leftovers(spec: Spec, facts: Mapping[str, NodeFacts]) -> Iterator[Step]:
         if PARK_UNIT_PATH in node.files and not carries_a_gateway(spec, name):
             yield RemoveFile(name, PARK_UNIT_LINK)
             yield RemoveFile(name, PARK_UNIT_PATH)
+        if TWIN_KEY in node.files and not in_twin(spec, name):
+            yield RemoveFile(name, TWIN_KEY)
 
 
 # --- the running cluster ----------------------------------------------------------------------------------------------

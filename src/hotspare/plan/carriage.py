@@ -26,6 +26,8 @@ class Allowed:
 
     routers: frozenset[str] = frozenset()
     agents: bool = False
+    parked: bool = False
+    """Whether a silent copy of routers may be there: namespaces, but no live port and no process."""
 
 
 class Carriage(Protocol):

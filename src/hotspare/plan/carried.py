@@ -1,9 +1,9 @@
-"""Strategy `cold`, as a drill sees it: one identity, carried by one node at a time with all of its routers."""
+"""Strategies `cold` and `twin`, as a drill sees them: one identity, on one node at a time with all its routers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from hotspare.model.drill import Bound, ClusterState, Fault, Gateway, History, Observation, Router
+from hotspare.model.drill import Bound, ClusterState, Fault, Gateway, History, Observation, Router, Strategy
 from hotspare.model.event import What
 from hotspare.model.report import Journey
 from hotspare.plan.carriage import Allowed, Home
@@ -47,8 +47,8 @@ class Carried:
         if fault in PHASES:
             return ""
         return (
-            f"{self.gateway.name} has `strategy: cold`: one node carries all of its routers, and they leave it "
-            "together; try: hotspare drill standby"
+            f"{self.gateway.name} has `strategy: {self.gateway.strategy}`: one node carries all of its routers, and "
+            "they leave it together; try: hotspare drill standby"
         )
 
     def phases(self, fault: Fault) -> tuple[str, ...]:
@@ -96,11 +96,12 @@ class Carried:
         return Home(carrier or "")
 
     def allowed(self, seen: Observation) -> Mapping[str, Allowed] | str:
-        """Nothing, beside the node that carries the gateway."""
+        """Beside the node that carries the gateway nothing, or a twin."""
         carrier = seen.cluster.carrier if seen.cluster else None
         if carrier is None:
             return "nobody could say who carries the gateway"
-        return {node: Allowed() for node in self.gateway.nodes if node != carrier}
+        parked = self.gateway.strategy is Strategy.TWIN
+        return {node: Allowed(parked=parked) for node in self.gateway.nodes if node != carrier}
 
     def looked_at(self, count: int, seen: Observation) -> str:
         """The gateway's nodes beside the one that carries it."""

@@ -13,18 +13,22 @@ AGENTS = "ocf:openstack:neutron-"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The nodes to clean. One that works is refused where it was `named`; else it is left alone, and said so."""
+    """The nodes to clean. One that works is refused where it was `named`; else it is left alone, and said so.
+
+    With `twins` spares lose their twins, too, and make them anew.
+    """
 
     nodes: tuple[str, ...]
     named: bool
+    twins: bool = False
 
 
-def order(spec: Spec, named: Sequence[str], gateway: str | None) -> Order:
+def order(spec: Spec, named: Sequence[str], gateway: str | None, *, twins: bool = False) -> Order:
     """The nodes named, or all that may carry a gateway of the file (or the one given)."""
     if named:
-        return Order(tuple(dict.fromkeys(named)), named=True)
+        return Order(tuple(dict.fromkeys(named)), named=True, twins=twins)
     gateways = [spec.gateways[gateway]] if gateway else spec.gateways.values()
-    return Order(tuple(dict.fromkeys(node for one in gateways for node in one.nodes)), named=False)
+    return Order(tuple(dict.fromkeys(node for one in gateways for node in one.nodes)), named=False, twins=twins)
 
 
 def lacking(spec: Spec, where: str, named: Sequence[str], gateway: str | None) -> Iterator[Problem]:

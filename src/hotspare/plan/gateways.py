@@ -1,7 +1,7 @@
 """Gateways as Pacemaker's resources: their data plane, their agents beside it, and what moves a pool's routers.
 
-A gateway of strategy `cold` is promoted on one node at a time, a pool (`reschedule`) on all of its nodes at once, each
-under a Neutron host of its own.
+A gateway of strategy `cold` or `twin` is promoted on one node at a time, a pool (`reschedule`) on all of its nodes at
+once, each under a Neutron host of its own.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,19 +9,25 @@ from collections.abc import Iterator, Mapping
 from hotspare.model.cib import Element, Section, element
 from hotspare.model.spec import Gateway, Neutron, Spec
 from hotspare.plan import agents
+from hotspare.plan.layout import TWIN_KEY
 from hotspare.plan.names import local, rescheduler
 from hotspare.plan.primitives import FORGIVING, STICKINESS, Operation, clone, never, primitive
 
 Part = tuple[Section, Element]
 
+TWIN_AGENTS_NICE = 10
+"""Where a twin forwards already, its agents only find out that all is well; that costs seconds of CPU time, which
+packets and the cluster need more (177 s for 100 routers, measured)."""
+
 
 def carried(name: str, spec: Spec) -> Iterator[Part]:
     """A gateway that one node carries at a time."""
-    gateway = spec.gateways[name]
-    data_plane = _data_plane(name, {"gateway": name, "strategy": gateway.strategy})
+    gateway, is_twin = spec.gateways[name], name in spec.twins
+    parameters = {"gateway": name, "strategy": gateway.strategy} | (_twin(name, spec) if is_twin else {})
+    data_plane = _data_plane(name, parameters)
     meta = _promotable(gateway, at_once=1) | {"resource-stickiness": STICKINESS}
     yield Section.RESOURCES, clone(f"{name}-clone", data_plane, meta)
-    group = agents.group(name, _neutron(spec), host=name)
+    group = agents.group(name, _neutron(spec), host=name, nice=TWIN_AGENTS_NICE if is_twin else 0)
     yield Section.RESOURCES, group
     yield from _beside_promoted(group.id, f"{name}-clone")
     yield from _only_on(gateway.nodes, spec, f"{name}-clone", group.id)
@@ -68,6 +74,21 @@ def _data_plane(
             Operation("monitor", "59s", 30, role="Unpromoted", level=agents.LEVEL_WORK),
         ),
     )
+
+
+def _twin(name: str, spec: Spec) -> dict[str, str]:
+    """What a gateway's data plane has to know to keep twins. None of it grows with routers, and no secret is in it: the
+    key is a file.
+    """
+    gateway, neutron = spec.gateways[name], _neutron(spec)
+    parameters = {
+        "peers": " ".join(f"{node}={','.join(spec.nodes[node].rings)}" for node in gateway.nodes),
+        "port": str(gateway.stage_port),
+        "stale_after": str(gateway.stale_after_s),
+        "connections": "yes" if gateway.connections else "no",
+        "key_file": TWIN_KEY,
+    }
+    return parameters | ({"python": neutron.python} if neutron.python else {})
 
 
 def _promotable(gateway: Gateway, *, at_once: int) -> dict[str, str]:

@@ -14,6 +14,9 @@ FENCE_DIR = f"{CONFIG_DIR}/fence"
 CLOUDS = f"{CONFIG_DIR}/clouds.yaml"
 """How the nodes of a pool reach Neutron's API."""
 
+TWIN_KEY = f"{CONFIG_DIR}/twin.pem"
+"""By which the nodes of twins know each other: the cluster's key and its certificate."""
+
 OCF_ROOT = "/usr/lib/ocf"
 UNITS = ("corosync.service", "pacemaker.service")
 AGENT_UNITS = (
@@ -69,6 +72,10 @@ _SHIPPED_AGENTS = frozenset(
 )
 """They come with `apply`."""
 
+_MOVES_BY = ("keystoneauth1", "openstack")
+_KEEPS_BY = ("pyroute2",)
+"""What our daemons on the nodes import of others: what moves routers, and what keeps twins."""
+
 AGENT_PROGRAMS = ("neutron-openvswitch-agent", "neutron-l3-agent", "neutron-metadata-agent")
 
 
@@ -92,20 +99,27 @@ def script_text(node: str) -> str:
 def query(spec: Spec, node: str) -> Query:
     """What has to be known of a node before a cluster is planned on it."""
     carries = carries_a_gateway(spec, node)
+    modules = (*(_MOVES_BY if in_pool(spec, node) else ()), *(_KEEPS_BY if in_twin(spec, node) else ()))
     return Query(
         needs=tuple(_needs(spec, node)),
         users=(spec.neutron.user,) if spec.neutron and carries else (),
         units=(*UNITS, *((*AGENT_UNITS, PARK_UNIT) if carries else ()), *(unit for _, unit in units(spec, node))),
-        files=(COROSYNC_CONF, AUTHKEY, CLOUDS, PARK_UNIT_PATH),
+        files=(COROSYNC_CONF, AUTHKEY, CLOUDS, PARK_UNIT_PATH, TWIN_KEY),
         directory=FENCE_DIR,
         vips=tuple((vip.ip, vip.nic) for vip in spec.vips.values()),
-        python=(spec.neutron.python or "") if spec.neutron and in_pool(spec, node) else None,
+        python=(spec.neutron.python or "") if spec.neutron and modules else None,
+        modules=modules,
     )
 
 
 def carries_a_gateway(spec: Spec, node: str) -> bool:
     """Whether routers of a gateway may be on the node."""
     return any(node in gateway.nodes for gateway in spec.gateways.values())
+
+
+def in_twin(spec: Spec, node: str) -> bool:
+    """Whether the node carries a gateway whose spares keep twins, or is such a spare."""
+    return any(node in gateway.nodes for gateway in spec.twins.values())
 
 
 def in_pool(spec: Spec, node: str) -> bool:

@@ -32,7 +32,7 @@ def _fits(spec: Spec, name: str, node: str | None, gateway: str | None) -> bool:
 
 def _no_such(spec: Spec, gateway: str) -> str:
     if gateway in spec.gateways:
-        return _carried(gateway)
+        return _carried(spec, gateway)
     known = f"it has {', '.join(spec.gateways)}" if spec.gateways else "it has none"
     return f"there is no gateway {gateway}; {known}"
 
@@ -40,23 +40,24 @@ def _no_such(spec: Spec, gateway: str) -> str:
 def _none(spec: Spec, node: str | None) -> str:
     owners = [name for name, gateway in spec.gateways.items() if node is None or node in gateway.nodes]
     if owners:
-        return _carried(owners[0], node or "NODE")
+        return _carried(spec, owners[0], node or "NODE")
     return "there is no gateway with `strategy: reschedule`, whose routers could be moved one by one"
 
 
 def _not_in(spec: Spec, node: str, gateway: str | None) -> str:
     owners = [name for name, its in spec.gateways.items() if node in its.nodes and name not in spec.pools]
     if owners and gateway is None:
-        return _carried(owners[0], node)
+        return _carried(spec, owners[0], node)
     pools = "; ".join(f"{name} has {', '.join(its.nodes)}" for name, its in spec.pools.items())
     return f"{node} is not among the nodes of {gateway or 'a gateway with `strategy: reschedule`'}: {pools}"
 
 
-def _carried(gateway: str, node: str = "NODE") -> str:
+def _carried(spec: Spec, gateway: str, node: str = "NODE") -> str:
+    strategy = spec.gateways[gateway].strategy
     return (
-        f"{gateway} has `strategy: cold`: one node carries all of its routers, and they move together. On any node, "
-        f"`crm node standby {node}` has another node take them over, and `crm node online {node}` makes {node} a spare "
-        "again"
+        f"{gateway} has `strategy: {strategy}`: one node carries all of its routers, and they move together. On any "
+        f"node, `crm node standby {node}` has another node take them over, and `crm node online {node}` makes {node} a "
+        "spare again"
     )
 
 

@@ -11,7 +11,8 @@ from hotspare.plan.layout import AGENT_UNITS, query
 from hotspare.plan.reconcile import canonical
 
 _PYTHON_MIN = (3, 11)
-_PYTHON = "name a Python 3.11 or newer with openstacksdk in `neutron.python`; apt-get install python3-openstacksdk"
+_PACKAGES = {"openstack": "openstacksdk", "pyroute2": "pyroute2"}
+"""The package of each module, as pip and, after `python3-`, Debian call it."""
 
 
 def problems(spec: Spec, facts: Mapping[str, NodeFacts]) -> tuple[Problem, ...]:
@@ -24,7 +25,7 @@ def _problems(spec: Spec, facts: Mapping[str, NodeFacts]) -> Iterator[Problem]:
         yield from (Problem(name, "", text) for text in node.troubles)
         yield from _absent(spec, node)
         yield from _addresses(spec, node)
-        yield from _python(node)
+        yield from _python(spec, node)
         for unit in AGENT_UNITS:
             has = node.units.get(unit)
             if has and (has.enabled or has.active):
@@ -74,20 +75,23 @@ def _absent(spec: Spec, node: NodeFacts) -> Iterator[Problem]:
             yield Problem(node.name, "neutron.user", f"there is no user {user}; the agents cannot run as it")
 
 
-def _python(node: NodeFacts) -> Iterator[Problem]:
-    """The interpreter that would move routers from this node."""
+def _python(spec: Spec, node: NodeFacts) -> Iterator[Problem]:
+    """The interpreter that would run our daemons on this node."""
     found = node.python
     if found is None:
         return
+    packages = [_PACKAGES[module] for module in query(spec, node.name).modules if module in _PACKAGES]
+    debian = " ".join(f"python3-{package}" for package in packages)
+    remedy = f"name a Python 3.11 or newer with {' and '.join(packages)} in `neutron.python`; apt-get install {debian}"
     if not found.path:
-        yield Problem(node.name, "neutron.python", f"the program neutron-l3-agent names no Python; {_PYTHON}")
+        yield Problem(node.name, "neutron.python", f"the program neutron-l3-agent names no Python; {remedy}")
     elif found.version is None:
-        yield Problem(node.name, "neutron.python", f"{found.path} cannot be run: {found.lacks}; {_PYTHON}")
+        yield Problem(node.name, "neutron.python", f"{found.path} cannot be run: {found.lacks}; {remedy}")
     elif found.version < _PYTHON_MIN:
         version = ".".join(map(str, found.version))
-        yield Problem(node.name, "neutron.python", f"{found.path} is Python {version}, too old; {_PYTHON}")
+        yield Problem(node.name, "neutron.python", f"{found.path} is Python {version}, too old; {remedy}")
     elif found.lacks:
-        yield Problem(node.name, "neutron.python", f"{found.path}: {found.lacks}; {_PYTHON}")
+        yield Problem(node.name, "neutron.python", f"{found.path}: {found.lacks}; {remedy}")
 
 
 def _addresses(spec: Spec, node: NodeFacts) -> Iterator[Problem]:

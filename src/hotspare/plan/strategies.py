@@ -9,6 +9,7 @@ from hotspare.plan.pooled import Pooled
 
 CARRIAGES: Mapping[Strategy, Callable[[Gateway], Carriage]] = {
     Strategy.COLD: Carried,
+    Strategy.TWIN: Carried,
     Strategy.RESCHEDULE: Pooled,
 }
 

@@ -27,7 +27,7 @@ class Cleaning:
             yield machines(self.file, remote)
 
 
-def cleaning(path: Path, nodes: Sequence[str], gateway: str | None) -> Cleaning:
+def cleaning(path: Path, nodes: Sequence[str], gateway: str | None, *, twins: bool = False) -> Cleaning:
     """The cleaning that the file and the command line ask for.
 
     Raises:
@@ -37,4 +37,4 @@ def cleaning(path: Path, nodes: Sequence[str], gateway: str | None) -> Cleaning:
     problems = tuple(lacking(file.spec, str(path), nodes, gateway))
     if problems:
         raise SpecError(problems)
-    return Cleaning(file, order(file.spec, nodes, gateway))
+    return Cleaning(file, order(file.spec, nodes, gateway, twins=twins))

@@ -90,6 +90,20 @@ def test_an_agent_starts_with_its_identity_and_stops_with_its_helpers(prepared):
     assert agent(node, "monitor", probe=True).code == 7
 
 
+def test_an_agent_and_its_helpers_let_others_go_first_where_they_are_told_to(prepared):
+    node = prepared
+    assert agent(node, "start", nice="10").code == 0
+    node.wait(lambda: node.processes("2002"), within_s=5, until="the helper is there")
+    lines = node.run("ps", "-eo", "ni,args", "ww").splitlines()
+    found = [line.split()[0] for line in lines if "neutron-l3-agent" in line or "2001" in line]
+    assert found
+    assert set(found) == {"10"}
+    assert agent(node, "stop").code == 0
+    assert agent(node, "start").code == 0
+    lines = node.run("ps", "-eo", "ni,args", "ww").splitlines()
+    assert {line.split()[0] for line in lines if "neutron-l3-agent" in line} == {node.run("nice").strip()}
+
+
 @pytest.mark.parametrize("trouble", ["ignores TERM", "is stopped by a signal", "was killed", "lost its pid file"])
 def test_an_agent_in_any_state_is_ended(prepared, trouble):
     node = prepared

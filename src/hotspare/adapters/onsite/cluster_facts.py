@@ -23,10 +23,11 @@ RETRY_LIMIT_S = 5.0
 IMPORT_LIMIT_S = 25.0
 """openstacksdk from a cold disk."""
 PYTHON_TELLS = """
-import sys
+import importlib, sys
 print(*sys.version_info[:2])
 try:
-    import keystoneauth1, openstack
+    for name in sys.argv[1:]:
+        importlib.import_module(name)
 except Exception as error:
     print(error)
 """
@@ -168,12 +169,12 @@ def answers_ping(address: str, nic: str) -> "list[str]":
     return sorted(entry["lladdr"].lower() for entry in json.loads(out or "[]") if "lladdr" in entry)
 
 
-def python(asked: "str | None") -> "dict[str, Any] | None":
-    """The interpreter's version, and whether it has what a daemon of ours imports."""
+def python(asked: "str | None", modules: "list[str]") -> "dict[str, Any] | None":
+    """The interpreter's version, and whether it has what daemons of ours import."""
     if asked is None:
         return None
     path = asked or interpreter_of(shutil.which("neutron-l3-agent", path=PATH) or "")
-    code, out, err = said(path, "-c", PYTHON_TELLS, limit_s=IMPORT_LIMIT_S) if path else (255, "", "")
+    code, out, err = said(path, "-c", PYTHON_TELLS, *modules, limit_s=IMPORT_LIMIT_S) if path else (255, "", "")
     version, _, words = out.partition("\n")
     parts = [int(part) for part in version.split()] if code == 0 else None
     complaint = (err.strip().splitlines() or [f"exit {code}"])[-1]
@@ -230,7 +231,7 @@ def main() -> None:
         "cmap": cmap,
         "cib": cib,
         "answers": answers,
-        "python": python(query["python"]),
+        "python": python(query["python"], query["modules"]),
         "troubles": troubles,
     }
     json.dump(facts, sys.stdout)

@@ -25,6 +25,7 @@ Nodes = Annotated[
 ]
 OnlyPlan = Annotated[bool, typer.Option("--plan", help="Say what would go; change nothing.")]
 Gateway = Annotated[str | None, typer.Option("--gateway", help="Only nodes that may carry this gateway.")]
+Twins = Annotated[bool, typer.Option("--twins", help="Remove the twins of spares, too; they are made anew.")]
 
 EPILOG = (
     "Example: [bold]hotspare clean net2 --plan[/] shows what a dead agent left on net2. Exit status: 0 no router is "
@@ -38,20 +39,21 @@ def clean(
     file: File = FILE,
     only_plan: OnlyPlan = False,
     gateway: Gateway = None,
+    twins: Twins = False,
     as_json: Json = False,
     yes: Yes = False,
 ) -> None:
     """Remove what is left of routers on nodes that carry none: ports, namespaces, processes, files.
 
     DHCP and VMs stay. Works with Neutron's API, broker and database down. A node that carries a gateway, or on which an
-    agent of Neutron runs, is never touched.
+    agent of Neutron runs, is never touched; a spare's twin is left alone.
     """
     from hotspare.wiring import cleaning as wiring  # noqa: PLC0415 (SSH: seconds that no other verb waits for)
 
     talk = Console(stderr=True, highlight=False, soft_wrap=True)
     if not (only_plan or yes or sys.stdin.isatty()):
         raise typer.BadParameter("there is no terminal to ask on: say --yes, or --plan")
-    wired = wiring.cleaning(file, nodes or (), gateway)
+    wired = wiring.cleaning(file, nodes or (), gateway, twins=twins)
     result = asyncio.run(_cleaned(wired, talk, only_plan=only_plan, yes=yes))
     if as_json:
         print(json.dumps(cleaning_json.plain(result), indent=2))

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from hotspare.faces.cli.app import EXIT_BAD_STATE, app
 from hotspare.lab import access, lock, namespace, network, power, status, teardown, up
-from hotspare.lab.cluster_file import Strategy
 from hotspare.lab.layout import DEFAULT_NAME, Layout
+from hotspare.model.drill import Strategy
 from hotspare.model.errors import RefusedError
 
 lab = typer.Typer(

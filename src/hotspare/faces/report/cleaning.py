@@ -14,6 +14,7 @@ WORDS = {
     State.REFUSED: "not cleaned",
     State.REMAINS: "not clean",
     State.CANNOT_TELL: "cannot tell",
+    State.TWIN: "left alone",
     State.CARRIES: "works, left alone",
 }
 

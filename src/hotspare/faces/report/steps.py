@@ -17,6 +17,7 @@ from hotspare.model.step import (
     Content,
     EnableUnit,
     ForgetNode,
+    FreshCertificate,
     FreshKey,
     InstallAgents,
     KeyOf,
@@ -101,6 +102,8 @@ def _of(content: Content) -> str:
             return f", the password of {node}'s fence device"
         case FreshKey():
             return ", a new key"
+        case FreshCertificate():
+            return ", a new key with its certificate"
         case KeyOf(node):
             return f", the key of {node}"
         case CloudEntry(cloud):

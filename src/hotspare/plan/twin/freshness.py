@@ -13,14 +13,16 @@ SOUND = 0.9
 
 
 class Score(IntEnum):
-    """What Pacemaker is told. The carrier's is above all, or a fresh spare would have the gateway moved to it."""
+    """What Pacemaker is told. The carrier's is above all, or a fresh spare would have the gateway moved to it; all are
+    below the carrier's stickiness (plan/primitives.py), so that no score moves a gateway that is well.
+    """
 
     COLD = 100
     """As of a spare of strategy `cold`: nothing is ready."""
-    PARTIAL = 200
-    STALE = 300
-    FRESH = 500
-    CARRIES = 1000
+    PARTIAL = 120
+    STALE = 140
+    FRESH = 180
+    CARRIES = 199
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hotspare_ocf.node import AgentProcess, Helper, Node, Port, Resident
+from hotspare_ocf.node import AgentProcess, Helper, Node, Port, Resident, Switch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,6 +68,15 @@ def plan_cleaning(node: Node, keep: frozenset[str] = frozenset()) -> Plan:
     )
 
 
+def is_parked(node: Node) -> bool:
+    """Whether all routers of the node are silent by their ports alone, and no process serves them. What has neither a
+    port nor a process is not looked for: without a port no frame reaches it.
+    """
+    return node.switch is not None and not (
+        any(port.is_live for port in node.switch.ports) or node.residents or node.helpers
+    )
+
+
 def remains(node: Node, keep: frozenset[str] = frozenset()) -> tuple[str, ...]:
     """What is left of routers and is not to be kept, or is kept and not silent, in words for an operator; empty on a
     clean node. Without OVSDB, ports are not judged: see the module's text.
@@ -104,7 +113,12 @@ def may_forward(node: Node) -> bool | None:
     if node.switch is None:
         # No namespace of a router with a link up and no process in a lost one: no address is left that could answer.
         return None if homes else False
-    return any(port.is_live and port.has_device and not port.in_root for port in node.switch.ports)
+    return forwards(node.switch)
+
+
+def forwards(switch: Switch) -> bool:
+    """Whether a router's port may pass frames. One that is parked may not, whatever is behind it: a twin is silent."""
+    return any(port.is_live and port.has_device and not port.in_root for port in switch.ports)
 
 
 def others(node: Node, programs: tuple[bytes, ...], is_ours: Mine) -> tuple[AgentProcess, ...]:

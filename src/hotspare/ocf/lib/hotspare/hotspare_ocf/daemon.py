@@ -8,8 +8,8 @@ _ANSWER_BYTES_MAX = 1 << 20
 _TAIL_BYTES = 4096
 
 
-def ask(path: str, *, within_s: float) -> dict[str, object]:
-    """What the daemon says of its state: one line of JSON on its Unix socket.
+def ask(path: str, request: dict[str, object] | None = None, *, within_s: float) -> dict[str, object]:
+    """The daemon's answer on its Unix socket, one line of JSON: of its state, where nothing else is requested.
 
     Raises:
         OSError: nobody listens, or no whole answer within the time.
@@ -22,7 +22,7 @@ def ask(path: str, *, within_s: float) -> dict[str, object]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
         line.settimeout(within_s)
         line.connect(path)
-        line.sendall(b'{"ask": "state"}\n')
+        line.sendall(json.dumps(request or {"ask": "state"}).encode() + b"\n")
         answer = b""
         while b"\n" not in answer and len(answer) < _ANSWER_BYTES_MAX:
             left_s = deadline - time.monotonic()

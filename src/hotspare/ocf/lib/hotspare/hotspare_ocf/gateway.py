@@ -1,14 +1,15 @@
-"""`ocf:hotspare:gateway`: the data plane of one gateway on this node, strategy `cold` or `reschedule`.
+"""`ocf:hotspare:gateway`: the data plane of one gateway on this node, strategy `cold`, `twin` or `reschedule`.
 
-Unpromoted is clean: no router is here. Promoted is: this node may forward for the gateway, and the agents, ordered
-after the promotion, build its routers. Demoting and stopping end in proven silence.
+Promoted is: this node may forward for the gateway, and the agents, ordered after the promotion, build its routers.
+Unpromoted is clean: no router is here; or, with `twin`, parked: a copy of the data plane that is silent and only has to
+be let go. Demoting and stopping end in proven silence.
 """
 
 from __future__ import annotations
 
 import posix
 
-from hotspare_ocf import codes, markers
+from hotspare_ocf import codes, markers, preference
 from hotspare_ocf.codes import OcfError
 from hotspare_ocf.declaration import Action, Agent, Parameter, where_ports_are
 
@@ -16,9 +17,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hotspare_ocf.cleaning import Mine
     from hotspare_ocf.environment import Call
-
-_SCORE_COLD = 100
-"""Promotion score of a spare that starts from nothing; leaves room for fresher ones above and staler ones below."""
 
 _LEVEL_FORWARDING = 20
 """OCF_CHECK_LEVEL from which a monitor asks whether the routers really forward."""
@@ -29,8 +27,6 @@ _BOOT_S = 180.0
 """So long after the kernel's start a service that does not run yet may still be on its way."""
 
 _NETNS_DIR = "/run/netns"
-_CRM_ATTRIBUTE = "/usr/sbin/crm_attribute"
-_CRM_WAIT_S = 5.0
 
 
 def monitor(call: Call) -> int:
@@ -42,14 +38,27 @@ def monitor(call: Call) -> int:
         raise OcfError(codes.ERR_CONFIGURED, "; ".join(call.problems))
     role = markers.role(call["gateway"])
     # Routers on a node where another gateway is promoted are that gateway's.
-    if role != markers.PROMOTED and not markers.promoted() and (call.is_probe or _has_router_namespace()):
+    if role != markers.PROMOTED and not _others_promoted(call) and (call.is_probe or _has_router_namespace()):
         _refuse_forwarding(call, role)
+    trouble = ""
     if call.is_probe:
         if role:
-            _score(call, _SCORE_COLD)
-    elif call.level >= _LEVEL_FORWARDING:
-        _look_deeper(call, role)
+            _score(call, preference.COLD)
+    else:
+        trouble = _stagers_trouble(call, role)
+        if call.level >= _LEVEL_FORWARDING:
+            _look_deeper(call, role)
+    if trouble:
+        raise OcfError(codes.DEGRADED_PROMOTED if role == markers.PROMOTED else codes.DEGRADED, trouble)
     return _CODES.get(role, codes.SUCCESS)
+
+
+def _stagers_trouble(call: Call, role: str) -> str:
+    if not _is_twin(call):
+        return ""
+    from hotspare_ocf import twin
+
+    return twin.trouble(call, role)
 
 
 def _refuse_forwarding(call: Call, role: str) -> None:
@@ -66,8 +75,10 @@ def _refuse_forwarding(call: Call, role: str) -> None:
             f"routers forward here, but gateway {call['gateway']} was not started on this node",
         )
     if forwards is None:
+        # What was parked stays parked without ovsdb-server; a recovery of a spare would clean its twin away.
+        parked = _is_twin(call) and role == markers.UNPROMOTED and not call.is_probe
         raise OcfError(
-            codes.ERR_GENERIC,
+            codes.DEGRADED if parked else codes.ERR_GENERIC,
             "routers' namespaces are here and Open vSwitch does not answer: cannot tell whether they forward",
         )
 
@@ -95,7 +106,7 @@ def _look_deeper(call: Call, role: str) -> None:
 
 
 def start(call: Call) -> int:
-    """The node is clean (a crash or a reboot may have left routers), and may be promoted."""
+    """The node is clean (a crash or a reboot may have left routers), and may be promoted; a twin begins to grow."""
     validate(call)
     if markers.role(call["gateway"]) == markers.PROMOTED:
         raise OcfError(
@@ -106,53 +117,122 @@ def start(call: Call) -> int:
         _clean(call)
     _require_switch(call)
     markers.write(call["gateway"], markers.UNPROMOTED)
-    _score(call, _SCORE_COLD)
+    if _is_twin(call) and not _others_promoted(call):
+        from hotspare_ocf import twin
+
+        twin.begin(call)
+    else:
+        _score(call, preference.COLD)
     return codes.SUCCESS
 
 
 def promote(call: Call) -> int:
-    """This node may forward for the gateway, from a clean slate."""
+    """This node may forward for the gateway: by its twin, or from a clean slate."""
     if markers.role(call["gateway"]) == markers.PROMOTED:
         return codes.SUCCESS
     if others := _others_promoted(call):
         raise OcfError(codes.ERR_GENERIC, f"this node carries gateway {others[0]}; a node carries one at a time")
     _require_switch(call)
+    if _is_twin(call):
+        _promote_twin(call)
+        return codes.SUCCESS
     _clean(call)
     markers.write(call["gateway"], markers.PROMOTED)
     return codes.SUCCESS
 
 
+def _promote_twin(call: Call) -> None:
+    """The marker comes first: routers forward from within this call on, and no other gateway here takes them for lost.
+
+    Raises:
+        OcfError: the twin could not be let go, and the cold way, a clean slate, could not be made either.
+    """
+    from hotspare_ocf import stager, twin
+
+    markers.write(call["gateway"], markers.PROMOTING)
+    if not twin.released(call):
+        try:
+            _clean(call)
+        except OcfError:
+            markers.write(call["gateway"], markers.UNPROMOTED)
+            raise
+    markers.write(call["gateway"], markers.PROMOTED)
+    stager.ensure(call)
+
+
 def demote(call: Call) -> int:
-    """This node answers and forwards nothing of the gateway, and is clean."""
+    """This node answers and forwards nothing of the gateway: it is clean or, with `twin`, all of it is parked."""
+    if _is_twin(call) and markers.role(call["gateway"]) and not _others_promoted(call):
+        _demote_twin(call)
+        return codes.SUCCESS
     _withdraw(call)
     if markers.role(call["gateway"]):
         markers.write(call["gateway"], markers.UNPROMOTED)
     return codes.SUCCESS
 
 
+def _demote_twin(call: Call) -> None:
+    """What cannot be proved to be parked is cleaned. The stager is launched again where it was ended for that."""
+    from hotspare_ocf import stager, twin
+
+    if not twin.silenced(call, _ours(call)):
+        _clean(call)
+    markers.write(call["gateway"], markers.UNPROMOTED)
+    stager.ensure(call)
+
+
 def stop(call: Call) -> int:
     """As after a demote; the node has no part in the gateway."""
     _withdraw(call)
     if call["gateway"]:
+        from hotspare_ocf import stager
+
+        stager.stop(call["gateway"], deadline=call.deadline)
         markers.forget(call["gateway"])
         _score(call, None)
     return codes.SUCCESS
 
 
 def reload(call: Call) -> int:
-    """SUCCESS: what may be changed without a restart is read anew at every call, so nothing is left to do."""
-    if not markers.role(call["gateway"]):
+    """The stager has the settings of now, or there is none; a spare that keeps no twin any more is clean. What forwards
+    is not touched, also where the strategy changes between `cold` and `twin`; all else is read anew at every call.
+    """
+    role = markers.role(call["gateway"])
+    if not role:
         raise OcfError(codes.NOT_RUNNING, f"gateway {call['gateway']} was not started here; there is nothing to reload")
+    from hotspare_ocf import stager
+
+    if _is_twin(call):
+        if not _others_promoted(call):
+            stager.ensure(call)
+    elif call["gateway"] in stager.known_here():
+        stager.stop(call["gateway"], deadline=call.deadline)
+        if role == markers.UNPROMOTED and not _others_promoted(call):
+            _clean(call)
+        _score(call, preference.COLD)
     return codes.SUCCESS
 
 
-def validate(_call: Call) -> int:
-    """SUCCESS where the parameters are right and Open vSwitch is installed."""
+def validate(call: Call) -> int:
+    """SUCCESS where the parameters are right and Open vSwitch is installed.
+
+    What a stager lacks on this node is no reason against a start: without one this node is a cold spare.
+    """
     import os
 
     if not os.path.exists("/usr/bin/ovs-vsctl"):
         raise OcfError(codes.ERR_INSTALLED, "Open vSwitch is not installed on this node (package openvswitch-switch)")
+    if _is_twin(call):
+        from hotspare_ocf import stager
+
+        stager.settings(call)
+        if call.action == "validate-all" and (lacks := stager.lacks(call)):
+            raise OcfError(codes.ERR_INSTALLED, "; ".join(lacks))
     return codes.SUCCESS
+
+
+def _is_twin(call: Call) -> bool:
+    return call["strategy"] == "twin"
 
 
 def _withdraw(call: Call) -> None:
@@ -178,8 +258,12 @@ def _require_switch(call: Call) -> None:
 
 
 def _clean(call: Call) -> None:
-    from hotspare_ocf import look, sweep
+    """No trace of a router is on the node, no twin either: that of another gateway is made anew when its own monitor
+    launches a stager again.
+    """
+    from hotspare_ocf import look, stager, sweep
 
+    stager.stop_all(deadline=call.deadline)
     sweep.clean(sweep.site(call), programs=look.PROGRAMS, is_ours=_ours(call), owner=call["gateway"])
 
 
@@ -191,9 +275,11 @@ def _ours(call: Call) -> Mine:
 
 
 def _may_forward(call: Call) -> bool | None:
-    from hotspare_ocf import cleaning, sweep
+    from hotspare_ocf import cleaning, look, node, sweep
 
-    return cleaning.may_forward(sweep.site(call).look())
+    switch, _ = look.switch_at(call["integration_bridge"], call.deadline, node.is_router_device)
+    # A spare with a twin is asked every few seconds: what Open vSwitch says is enough, where it says something.
+    return cleaning.forwards(switch) if switch else cleaning.may_forward(sweep.site(call).look())
 
 
 def _is_strangers(call: Call) -> bool:
@@ -216,25 +302,7 @@ def _has_router_namespace() -> bool:
 
 
 def _score(call: Call, score: int | None) -> None:
-    """Pacemaker knows how well this node would do as the promoted one; without a score it promotes nobody.
-
-    A failure is told, not raised: by hand and in ocf-tester there is no cluster to know it.
-    """
-    import subprocess
-
-    from hotspare_ocf import events
-
-    value = ["--delete"] if score is None else ["--update", str(score)]
-    try:
-        done = subprocess.run(
-            [_CRM_ATTRIBUTE, "--promotion", *value],
-            stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_CRM_WAIT_S,
-        )  # fmt: skip
-        reason = done.stderr.decode(errors="replace").strip() if done.returncode else ""
-    except (OSError, subprocess.TimeoutExpired) as error:
-        reason = str(error)
-    if reason:
-        events.tell("score.unset", gateway=call["gateway"], reason=reason)
+    preference.tell(call["gateway"], score)
 
 
 AGENT = Agent(
@@ -242,19 +310,40 @@ AGENT = Agent(
     short="data plane of a Neutron gateway",
     long="Owns the data plane (routers' namespaces, ports, processes) of one gateway, a Neutron host identity, on a "
     "node. To be used as a promotable clone, with promoted-max=1 or, where each node has a gateway of its own, with as "
-    "many as there are nodes: a promoted node may forward; the others are clean. The Neutron agents "
+    "many as there are nodes: a promoted node may forward; the others are clean or parked. The Neutron agents "
     "(ocf:openstack:neutron-openvswitch-agent, ocf:openstack:neutron-agent-l3 with dataplane=gateway, "
     "ocf:openstack:neutron-metadata-agent) are colocated with the promoted role and ordered after it. "
     "demote and stop succeed only when this node provably answers and forwards nothing of the gateway.",
     parameters=(
         Parameter("gateway", "name", required=True, unique=True, short="identity",
                   long="Name of the gateway: the host name under which Neutron knows its agents."),
-        Parameter("strategy", "choice", default="cold", choices=("cold", "reschedule"),
+        Parameter("strategy", "choice", default="cold", choices=("cold", "twin", "reschedule"), reloadable=True,
                   short="what becomes of the routers",
                   long="cold: one node is promoted, and a spare has nothing ready; the agents rebuild all routers "
-                       "after a takeover. reschedule: every node is promoted, each with a gateway of its own, and "
-                       "ocf:hotspare:rescheduler moves a lost node's routers to the others. On a node both are the "
-                       "same."),
+                       "after a takeover. twin: as cold, and a daemon on each node, the stager, keeps a parked copy of "
+                       "the promoted node's data plane on the others; a takeover lets it go in one transaction, and "
+                       "what has no twin is rebuilt. reschedule: every node is promoted, each with a gateway of its "
+                       "own, and ocf:hotspare:rescheduler moves a lost node's routers to the others; on a node that "
+                       "is the same as cold."),
+        Parameter("peers", "words", reloadable=True, short="nodes of a twin",
+                  long="With strategy=twin: NODE=ADDRESS[,ADDRESS] for every node of the gateway, apart by blanks: its "
+                       "name in the cluster, and its addresses, the best one first."),
+        Parameter("port", "integer", default="5409", least=1, most=65_535, reloadable=True, short="port of the stager",
+                  long="With strategy=twin: the TCP port at which stagers ask each other. Each gateway of a node has "
+                       "one of its own."),
+        Parameter("stale_after", "integer", default="30", least=5, most=86_400, reloadable=True,
+                  short="oldest twin (s)",
+                  long="With strategy=twin: seconds after which a twin that is out of step is told as degraded, and "
+                       "another node is rather promoted."),
+        Parameter("connections", "boolean", default="yes", reloadable=True, short="connections survive",
+                  long="With strategy=twin: whether the connections that pass through the routers (conntrack) are "
+                       "kept in step, so that a takeover does not end them."),
+        Parameter("key_file", "path", default="/etc/hotspare/twin.pem", reloadable=True, short="key of the stagers",
+                  long="With strategy=twin: a key and its certificate, in PEM, the same on all nodes and to be read by "
+                       "root alone. A stager is launched anew when it has changed."),
+        Parameter("python", "path", reloadable=True, short="interpreter of the stager",
+                  long="With strategy=twin: Python 3.11 or newer with pyroute2. Empty: the one that the program "
+                       "neutron-l3-agent names."),
         *where_ports_are(),
     ),
     actions=(

@@ -37,9 +37,11 @@ def launch(
     pid_file: str,
     hostname: str = "",
     environ: dict[str, str] | None = None,
+    nice: int = 0,
 ) -> identity.Process:
     """The daemon runs: leader of its session, cwd /, no descriptor of ours, output appended to its log file, pid file
     written. With a `hostname` it sees that name, and nobody else does. `environ` is what it gets besides the usual.
+    `nice` is its nice value, and that of what it starts; 0: this process's own.
 
     The child writes the pid file before it becomes the daemon, so no daemon is ever without one, however early this
     process is killed.
@@ -57,6 +59,8 @@ def launch(
             os.close(reader)
             if hostname:
                 _be_called(hostname)
+            if nice:
+                os.setpriority(os.PRIO_PROCESS, 0, nice)
             _become(arguments, account, log_file, pid_file, environ or {}, keep=writer)
         except BaseException as error:  # noqa: BLE001 whatever it is, the parent has to hear it
             os.write(writer, f"{type(error).__name__}: {error}".encode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from hotspare_ocf import identity, markers, ovsdb
+from hotspare_ocf import identity, markers, ovsdb, stager
 from hotspare_ocf.node import (
     DEAD_VLAN,
     AgentProcess,
@@ -62,6 +62,7 @@ def look(*, bridge: str, state_path: str, deadline: float, links: bool = False) 
         agents=_agents(table),
         started=tuple(sorted(name[:-5] for name in listed(identity.RUN_DIR) if name.endswith(".conf"))),
         promoted=tuple(markers.promoted()),
+        twins=tuple(stager.kept_here()),
     )
 
 

@@ -1,7 +1,8 @@
 """What this node remembers of its gateways: files in /run/hotspare, forgotten by a reboot.
 
-`<gateway>.gateway` holds one word: `unpromoted` after a start, `promoted` once the gateway may forward here. A gateway
-without a file was not started since boot.
+`<gateway>.gateway` holds one word: `unpromoted` after a start, `promoted` once the gateway may forward here, and
+`promoting` where it may forward already, because its twin is being let go. A gateway without a file was not started
+since boot.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from hotspare_ocf.identity import RUN_DIR
 
 UNPROMOTED = "unpromoted"
 PROMOTED = "promoted"
+PROMOTING = "promoting"
 _SUFFIX = ".gateway"
 
 
 def role(gateway: str) -> str:
-    """`promoted`, `unpromoted`, or empty where the gateway was not started here."""
+    """`promoted`, `promoting`, `unpromoted`, or empty where the gateway was not started here."""
     try:
         with open(_path(gateway), encoding="utf-8", errors="replace") as file:
             return file.read(32).strip()
@@ -50,7 +52,7 @@ def promoted() -> list[str]:
     except FileNotFoundError:
         return []
     gateways = sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX))
-    return [gateway for gateway in gateways if role(gateway) == PROMOTED]
+    return [gateway for gateway in gateways if role(gateway) in (PROMOTED, PROMOTING)]
 
 
 def _path(gateway: str) -> str:

@@ -63,6 +63,10 @@ def parameters(*, binary: str, plugin_config: str, log_file: str) -> tuple[Param
                   long="The agent's log file; its standard output and error go there too."),
         Parameter("additional_parameters", "words", short="more arguments",
                   long="More arguments for the agent's command line, quoted as for a shell."),
+        Parameter("nice", "integer", default="0", most=19, short="how far it lets others go first",
+                  long="Nice value of the agent and of what it starts; 0: the cluster's own. 10 where a copy of the "
+                       "data plane forwards already and the agent only has to find that out: its full synchronisation "
+                       "then takes nothing from packets and from the cluster."),
         Parameter("silence_max", "integer", default="75", least=1, most=86_400, reloadable=True,
                   short="silence to the broker (s)",
                   long="Seconds after which an agent that has sent nothing to the broker is told as degraded, by a "
@@ -229,8 +233,9 @@ def start(call: Call, ready: Ready) -> int:
         *more,
     ]  # fmt: skip
     process = launching.launch(
-        arguments, user=call["user"], log_file=call["log_file"], pid_file=call["pid"], hostname=call["hostname"]
-    )
+        arguments, user=call["user"], log_file=call["log_file"], pid_file=call["pid"], hostname=call["hostname"],
+        nice=int(call["nice"]),
+    )  # fmt: skip
     events.tell("agent.launched", resource=call.instance, pid=process.pid, host=host(call))
     return _wait_until_ready(call, process, ready)
 

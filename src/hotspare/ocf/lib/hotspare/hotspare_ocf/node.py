@@ -152,7 +152,7 @@ class Node(NamedTuple):
     """One look. `switch` is None where ovsdb-server did not answer, and then `switch_trouble` says why.
 
     `started` has the cluster's resources that were started here and not stopped since, `promoted` the gateways that may
-    forward here.
+    forward here, `twins` those whose stager lives here.
     """
 
     switch: Switch | None
@@ -164,3 +164,4 @@ class Node(NamedTuple):
     agents: tuple[AgentProcess, ...]
     started: tuple[str, ...]
     promoted: tuple[str, ...]
+    twins: tuple[str, ...] = ()

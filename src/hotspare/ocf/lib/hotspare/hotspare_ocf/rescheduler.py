@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from hotspare_ocf import codes, identity
+from hotspare_ocf import codes, identity, service
 from hotspare_ocf.codes import OcfError
 from hotspare_ocf.declaration import Action, Agent, Parameter
 
@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from hotspare_ocf.identity import Process
 
 MODULE = "hotspare.faces.rescheduler"
-_PACKAGES = os.path.realpath(os.path.dirname(__file__) + "/../python")
-"""Where `hotspare apply` puts the package that the module is in: /usr/lib/ocf/lib/hotspare/python."""
-
-_AGENT_PROGRAM = "neutron-l3-agent"
-"""Its interpreter has openstacksdk beside it where Neutron was installed as one."""
-
 _LEVEL_ANSWERS = 10
 """OCF_CHECK_LEVEL from which a monitor asks the daemon how it does."""
 
@@ -32,50 +26,31 @@ _GRACE_S = 6.0
 and so ends within 5 s; mostly it is one or two.
 """
 
-_SOCKET_BYTES_MAX = 107  # unix(7), sun_path
-
 _WEIGHTS = "router=1 gateway=0.5 interface=0.25 floating_ip=0.1"
-_POLL_S = 0.1
 
 
 def start(call: Call) -> int:
     """The daemon runs, with the settings of this call, and answers on its socket."""
     validate(call)
-    if process := running(call):
-        return _wait_until_it_answers(call, process)
-    from hotspare_ocf import events, launching
+    daemon = _service(call)
+    process = daemon.running()
+    if process is None:
+        from hotspare_ocf import events
 
-    _write_settings(call)
-    process = launching.launch(
-        [_interpreter(call), "-m", MODULE, _settings_file(call)],
-        user="root",
-        log_file=call["log_file"],
-        pid_file=call["pid"],
-        environ={"PYTHONPATH": _PACKAGES, "PYTHONUNBUFFERED": "1"},
-    )
-    events.tell("rescheduler.launched", resource=call.instance, pid=process.pid, pool=call["pool"])
-    return _wait_until_it_answers(call, process)
+        os.makedirs(_state_dir(call), mode=0o700, exist_ok=True)
+        process = daemon.launch(service.interpreter(call["python"]), _settings(call))
+        events.tell("rescheduler.launched", resource=call.instance, pid=process.pid, pool=call["pool"])
+    daemon.first_answer(process, deadline=call.deadline)
+    return codes.SUCCESS
 
 
 def stop(call: Call) -> int:
     """No process of the daemon lives, and what its start wrote to /run is gone."""
-    from hotspare_ocf import ending
-
-    remaining: list[Process] = []
-    grace_s = min(_GRACE_S, call.remaining_s() / 2)
-    while (alive := _family(call)) and call.remaining_s() > 0:
-        remaining = ending.end(alive, grace_s=grace_s, deadline=call.deadline)
-        grace_s = 0.0  # what came meanwhile is not asked a second time
-    if alive or remaining:
-        pids = ", ".join(str(process.pid) for process in alive or remaining)
+    daemon = _service(call)
+    if remaining := daemon.end(grace_s=min(_GRACE_S, call.remaining_s() / 2), deadline=call.deadline):
+        pids = ", ".join(str(process.pid) for process in remaining)
         raise OcfError(codes.ERR_GENERIC, f"KILL does not end pid {pids} (uninterruptible sleep?)")
-    ours = [call["pid"]] if identity.is_free_for_pid(call["pid"]) else []
-    ours += [call["socket"]] if _is_free_for_socket(call["socket"]) else []
-    for path in (*ours, _settings_file(call)):
-        try:
-            os.unlink(path)
-        except FileNotFoundError:
-            pass
+    daemon.forget()
     return codes.SUCCESS
 
 
@@ -84,7 +59,7 @@ def monitor(call: Call) -> int:
 
     At OCF_CHECK_LEVEL 10 it is asked how it does: no answer is a failure, its trouble is DEGRADED.
     """
-    process = running(call)
+    process = _service(call).running()
     if process is None:
         return codes.NOT_RUNNING
     now = identity.living(process)
@@ -99,29 +74,29 @@ def monitor(call: Call) -> int:
 
 def reload(call: Call) -> int:
     """SUCCESS: what may be changed without a restart is read anew at every call, so nothing is left to do."""
-    if running(call) is None:
+    if _service(call).running() is None:
         raise OcfError(codes.NOT_RUNNING, "the rescheduler does not run; there is nothing to reload")
     return codes.SUCCESS
 
 
 def validate(call: Call) -> int:
     """SUCCESS where the daemon could be started on this node; everything that is missing is named at once."""
-    hosts, _ = _pairs(call, "hosts"), _weights(call)
-    if len(call["socket"].encode()) > _SOCKET_BYTES_MAX:
-        raise OcfError(codes.ERR_CONFIGURED, f"parameter socket has more than {_SOCKET_BYTES_MAX} bytes")
+    hosts, _ = service.pairs("hosts", call["hosts"]), _weights(call)
+    if len(call["socket"].encode()) > service.SOCKET_BYTES_MAX:
+        raise OcfError(codes.ERR_CONFIGURED, f"parameter socket has more than {service.SOCKET_BYTES_MAX} bytes")
     if taken := _taken(call):
         raise OcfError(codes.ERR_ARGS, "; ".join(taken))
     problems = []
-    if _node() not in hosts:
-        problems.append(f"parameter hosts does not name this node, {_node()}")
+    if service.node() not in hosts:
+        problems.append(f"parameter hosts does not name this node, {service.node()}")
     if not os.path.isfile(call["clouds_file"]):
         problems.append(f"parameter clouds_file: there is no file {call['clouds_file']}; hotspare apply writes it")
     try:
-        _interpreter(call)
+        service.interpreter(call["python"])
     except OcfError as error:
         problems.append(error.reason)
-    if not os.path.isdir(_PACKAGES):
-        problems.append(f"there is no {_PACKAGES}; hotspare apply brings it")
+    if not os.path.isdir(service.PACKAGES):
+        problems.append(f"there is no {service.PACKAGES}; hotspare apply brings it")
     if problems:
         raise OcfError(codes.ERR_INSTALLED, "; ".join(problems))
     return codes.SUCCESS
@@ -133,57 +108,20 @@ def _taken(call: Call) -> list[str]:
     wrong = (
         ("pid", call["pid"], "no pid file", not identity.is_free_for_pid(call["pid"])),
         ("log_file", call["log_file"], "a directory", os.path.isdir(call["log_file"])),
-        ("socket", call["socket"], "no socket", not _is_free_for_socket(call["socket"])),
+        ("socket", call["socket"], "no socket", not service.is_free_for_socket(call["socket"])),
         ("state_dir", state_dir, "no directory", os.path.exists(state_dir) and not os.path.isdir(state_dir)),
     )
     return [f"parameter {name}: {path} is there already and is {what}" for name, path, what, is_so in wrong if is_so]
 
 
-def running(call: Call) -> Process | None:
-    """The daemon of this resource, by its pid file or, where that says nothing, by its command line."""
-    recorded = identity.read_pid_file(call["pid"])
-    if recorded and identity.living(recorded):
-        return recorded
-    return next(iter(_marked(call)), None)
-
-
-def _marked(call: Call) -> list[Process]:
-    """Processes that were started as this resource's daemon: its settings follow the module on their command line."""
-    mark = f"-m\0{MODULE}\0{_settings_file(call)}\0".encode()
-    found = (identity.stat(pid) for pid in identity.pids() if mark in identity.command_line(pid))
-    return [identity.Process(now.pid, now.start_ticks) for now in found if now and now.is_alive]
-
-
-def _family(call: Call) -> set[Process]:
-    """The daemon, every other one of this resource, and what they have started: it is in their sessions."""
-    leaders = {process for process in (running(call), *_marked(call)) if process}
-    sessions = {process.pid for process in leaders}
-    table = [now for pid in identity.pids() if (now := identity.stat(pid)) and now.is_alive]
-    return leaders | {identity.Process(now.pid, now.start_ticks) for now in table if now.session in sessions}
-
-
-def _wait_until_it_answers(call: Call, process: Process) -> int:
-    """Returns with its first answer; it listens before it looks at anything."""
-    import time
-
-    from hotspare_ocf import daemon
-
-    while identity.living(process):
-        try:
-            daemon.ask(call["socket"], within_s=max(_POLL_S, min(1.0, call.remaining_s())))
-        except OSError as error:
-            if call.remaining_s() <= 0:
-                raise OcfError(
-                    codes.ERR_GENERIC,
-                    f"the rescheduler (pid {process.pid}) does not answer on {call['socket']}: {error}; "
-                    f"{call['log_file']} ends: {daemon.last_words(call['log_file'])}",
-                ) from error
-            time.sleep(_POLL_S)
-        else:
-            return codes.SUCCESS
-    raise OcfError(
-        codes.ERR_GENERIC,
-        f"the rescheduler ended right after its start; {call['log_file']} ends: {daemon.last_words(call['log_file'])}",
+def _service(call: Call) -> service.Service:
+    return service.Service(
+        "the rescheduler",
+        module=MODULE,
+        settings_file=f"{identity.RUN_DIR}/{call.instance}.json",
+        pid_file=call["pid"],
+        socket=call["socket"],
+        log_file=call["log_file"],
     )
 
 
@@ -200,66 +138,30 @@ def _asked(call: Call, process: Process) -> dict[str, object]:
         ) from error
 
 
-def _write_settings(call: Call) -> None:
-    import json
-
-    settings = {
+def _settings(call: Call) -> dict[str, object]:
+    return {
         "resource": call.instance,
         "pool": call["pool"],
-        "node": _node(),
+        "node": service.node(),
         "cloud": call["cloud"],
         "clouds_file": call["clouds_file"],
-        "hosts": _pairs(call, "hosts"),
+        "hosts": service.pairs("hosts", call["hosts"]),
         "dhcp_agents_per_network": int(call["dhcp_agents_per_network"]),
         "weights": _weights(call),
         "state_dir": _state_dir(call),
         "socket": call["socket"],
         "homeward": call.yes("homeward"),
     }
-    os.makedirs(identity.RUN_DIR, mode=0o755, exist_ok=True)
-    os.makedirs(_state_dir(call), mode=0o700, exist_ok=True)
-    draft = _settings_file(call) + ".new"
-    with open(draft, "w", encoding="utf-8") as file:
-        file.write(json.dumps(settings, indent=2) + "\n")
-    os.rename(draft, _settings_file(call))
-
-
-def _settings_file(call: Call) -> str:
-    return f"{identity.RUN_DIR}/{call.instance}.json"
 
 
 def _state_dir(call: Call) -> str:
     return call["state_dir"] or f"/var/lib/hotspare/{call['pool']}"
 
 
-def _is_free_for_socket(path: str) -> bool:
-    import stat
-
-    try:
-        return stat.S_ISSOCK(os.lstat(path).st_mode)
-    except OSError:
-        return True
-
-
-def _node() -> str:
-    """The node's name in the cluster. Source: Pacemaker 2.1, CRM_meta_on_node; by hand the machine's own."""
-    return os.environ.get("OCF_RESKEY_CRM_meta_on_node") or os.uname().nodename  # noqa: SIM112
-
-
-def _pairs(call: Call, name: str) -> dict[str, str]:
-    pairs = {}
-    for word in call[name].split():
-        key, _, value = word.partition("=")
-        if not key or not value or key in pairs:
-            raise OcfError(codes.ERR_CONFIGURED, f"parameter {name} has to be NAME=VALUE, each once: {call[name]}")
-        pairs[key] = value
-    return pairs
-
-
 def _weights(call: Call) -> dict[str, float]:
     known = [word.partition("=")[0] for word in _WEIGHTS.split()]
     weights = {}
-    for name, value in _pairs(call, "weights").items():
+    for name, value in service.pairs("weights", call["weights"]).items():
         is_number = value.replace(".", "", 1).isdecimal() and value.isascii()
         if name not in known or not is_number:
             raise OcfError(
@@ -267,28 +169,6 @@ def _weights(call: Call) -> dict[str, float]:
             )
         weights[name] = float(value)
     return weights
-
-
-def _interpreter(call: Call) -> str:
-    """The Python that runs the daemon.
-
-    Raises:
-        OcfError: there is none at `python`, or, where that is empty, the L3 agent's program does not name one.
-    """
-    if call["python"]:
-        if not os.access(call["python"], os.X_OK):
-            raise OcfError(codes.ERR_INSTALLED, f"parameter python: {call['python']} cannot be executed")
-        return call["python"]
-    from hotspare_ocf import daemon, launching
-
-    program = launching.find_binary(_AGENT_PROGRAM)
-    interpreter = daemon.interpreter_of(program) if program else ""
-    if not interpreter:
-        raise OcfError(
-            codes.ERR_INSTALLED,
-            f"{program or _AGENT_PROGRAM} does not tell a Python with openstacksdk; name one by the parameter python",
-        )
-    return interpreter
 
 
 AGENT = Agent(

@@ -10,7 +10,7 @@ import time
 from typing import NamedTuple
 
 from hotspare_ocf import codes, events, ovsdb
-from hotspare_ocf.cleaning import NAMESPACES, Plan, others, plan_cleaning, remains
+from hotspare_ocf.cleaning import NAMESPACES, Plan, is_parked, others, plan_cleaning, remains
 from hotspare_ocf.codes import OcfError
 from hotspare_ocf.identity import RUN_DIR, Process
 from hotspare_ocf.look import NETNS_DIR, look
@@ -105,6 +105,42 @@ def carry_out(place: Place, node: Node, *, owner: str, keep: frozenset[str]) -> 
             **{f"kept_{what}": "yes" for what in sorted(keep)},
         )  # fmt: skip
     return node
+
+
+def park(place: Site, *, programs: tuple[bytes, ...], is_ours: Mine, owner: str) -> bool:
+    """Whether every router on the node is parked, ovs-vswitchd has confirmed it, no process serves one, and a second
+    look has seen that. Namespaces stay as they are, with links up: a twin of gateway `owner`. Takes one transaction,
+    whatever the number of routers; where false is returned, a cleaning has to be the proof.
+
+    Agents of the given programs must not run, as for `clean`.
+
+    Raises:
+        OcfError: a stranger's agent runs, or another cleaning.
+    """
+    with Alone(place):
+        begun = time.monotonic()
+        node = _without_agents(place, programs, is_ours, frozenset())
+        for _ in range(_ROUNDS_MAX):
+            if node.switch is None:
+                events.tell("park.blind", resource=owner, reason=node.switch_trouble)
+                return False
+            troubles: list[str] = []
+            # It is asked even if no port is live: an earlier call may have parked them without a confirmation.
+            if not _change(place, _parked_and_hidden(place, node.switch.ports, owner), _PARK_WAIT_S, troubles):
+                events.tell("park.unconfirmed", resource=owner, reason="; ".join(troubles))
+                return False
+            from hotspare_ocf import ending  # not before the ports are silent
+
+            processes = [Process(one.pid, one.start_ticks) for one in node.helpers]
+            processes += [Process(one.pid, one.start_ticks) for one in node.residents]
+            ending.end(processes, grace_s=_GRACE_S, deadline=place.deadline)
+            parked = sum(port.is_live for port in node.switch.ports)
+            node = place.look()
+            if is_parked(node):
+                took_s = time.monotonic() - begun
+                events.tell("park.finished", resource=owner, took_s=took_s, ports=parked, processes=len(processes))
+                return True
+        return False
 
 
 class Alone:
@@ -228,6 +264,45 @@ def _parking(port: Port) -> ovsdb.Operation:
         "where": [["_uuid", "==", ["uuid", port.row]]],
         "row": {"tag": DEAD_VLAN, "vlan_mode": "trunk", "trunks": DEAD_VLAN},
     }
+
+
+def _parked_and_hidden(place: Site, ports: tuple[Port, ...], owner: str) -> list[ovsdb.Operation]:
+    """Live ports are parked, and an Open vSwitch agent that is started by hand does not see any of them as a port to
+    wire: what it knows them by is kept under other names, and the VLAN in which they forward in `other_config:tag`.
+    """
+    try:
+        with ovsdb.Ovsdb(min(place.deadline, time.monotonic() + _ANSWER_WAIT_S)) as database:
+            tables = database.select(Port=("_uuid", "tag"), Interface=("name", "external_ids"))
+    except ovsdb.OvsdbError:
+        return [_parking(port) for port in ports if port.is_live]
+    tags = {str(row["_uuid"][1]): row["tag"] for row in tables["Port"] if isinstance(row["_uuid"], list)}
+    ids = {str(row["name"]): ovsdb.mapping(row["external_ids"]) for row in tables["Interface"]}
+    operations: list[ovsdb.Operation] = []
+    for port in ports:
+        tag = tags.get(port.row)
+        if port.is_live:
+            operations.append(_parking(port))
+        if port.is_live and isinstance(tag, int) and tag != DEAD_VLAN:
+            row: list[object] = ["_uuid", "==", ["uuid", port.row]]
+            operations.append(_inserted("Port", row, "other_config", {"tag": str(tag)}))
+        shown = {name: value for name, value in ids.get(port.name, {}).items() if name in _SHOWN_BY}
+        if shown:
+            named: list[object] = ["name", "==", port.name]
+            hidden = {f"hotspare-{name}": value for name, value in shown.items()} | {"hotspare-gateway": owner}
+            removal = ["external_ids", "delete", ["set", list(shown)]]
+            operations.append({"op": "mutate", "table": "Interface", "where": [named], "mutations": [removal]})
+            operations.append(_inserted("Interface", named, "external_ids", hidden))
+    return operations
+
+
+_SHOWN_BY = ("iface-id", "attached-mac")
+"""What Neutron's Open vSwitch agent knows its ports by. Source: neutron's ovs_lib.py, get_vif_ports."""
+
+
+def _inserted(table: str, where: list[object], column: str, pairs: dict[str, str]) -> ovsdb.Operation:
+    """The map has these pairs more; a key that it has keeps its value. Source: RFC 7047, 5.1, <mutation>."""
+    added = [column, "insert", ["map", [list(pair) for pair in pairs.items()]]]
+    return {"op": "mutate", "table": table, "where": [where], "mutations": [added]}
 
 
 def _deletion(bridge: str, ports: tuple[Port, ...]) -> ovsdb.Operation:

@@ -1,0 +1,77 @@
+"""How well this node would do as the promoted one: Pacemaker's promotion score, and what it was told last."""
+
+from __future__ import annotations
+
+import posix
+
+from hotspare_ocf.identity import RUN_DIR
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+COLD = 100
+"""Of a spare that starts from nothing; leaves room for fresher ones above and staler ones below."""
+
+_LEAST, _MOST = 1, 199
+"""Differences stay below the stickiness (plan/primitives.py), so that no twin that is fresher moves what runs."""
+
+_CRM_ATTRIBUTE = "/usr/sbin/crm_attribute"
+_CRM_WAIT_S = 5.0
+
+
+def tell(gateway: str, score: int | None) -> None:
+    """Pacemaker knows the score; without one it promotes nobody here.
+
+    A failure is told, not raised: by hand and in ocf-tester there is no cluster to know it.
+    """
+    import subprocess
+
+    from hotspare_ocf import events
+
+    value = ["--delete"] if score is None else ["--update", str(score)]
+    try:
+        done = subprocess.run(
+            [_CRM_ATTRIBUTE, "--promotion", *value],
+            stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_CRM_WAIT_S,
+        )  # fmt: skip
+        reason = done.stderr.decode(errors="replace").strip() if done.returncode else ""
+    except (OSError, subprocess.TimeoutExpired) as error:
+        reason = str(error)
+    if reason:
+        events.tell("score.unset", gateway=gateway, reason=reason)
+    _record(gateway, None if reason else score)
+
+
+def tell_changed(gateway: str, score: int) -> None:
+    """As `tell`, where Pacemaker was told another one, or none, before."""
+    try:
+        with open(_path(gateway), encoding="ascii") as file:
+            told = file.read(16).strip()
+    except FileNotFoundError:
+        told = ""
+    if told != str(score):
+        tell(gateway, score)
+
+
+def of(state: Mapping[str, object]) -> int:
+    """The score that a stager gives its twin; that of a cold spare where it gives none."""
+    score = state.get("score")
+    return min(max(score, _LEAST), _MOST) if isinstance(score, int) else COLD
+
+
+def _record(gateway: str, score: int | None) -> None:
+    if score is None:
+        try:
+            posix.unlink(_path(gateway))
+        except FileNotFoundError:
+            pass
+        return
+    draft = _path(gateway) + ".new"
+    with open(draft, "w", encoding="ascii") as file:
+        file.write(f"{score}\n")
+    posix.rename(draft, _path(gateway))
+
+
+def _path(gateway: str) -> str:
+    return f"{RUN_DIR}/{gateway}.score"

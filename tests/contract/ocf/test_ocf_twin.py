@@ -1,0 +1,416 @@
+"""`ocf:hotspare:gateway` with strategy `twin` on a real Open vSwitch, around a stand-in for the stager that speaks the
+socket's protocol, parks and lets go real ports, and does what a test wants of it.
+"""
+
+import json
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from ocf_node import OcfNode, Router, Said
+
+pytestmark = pytest.mark.lab
+
+AGENT = "hotspare/gateway"
+PACKAGE = "/usr/lib/ocf/lib/hotspare/python/hotspare"
+MODULE = "hotspare.faces.stager"
+KEY = "/etc/hotspare/twin.pem"
+LOCAL_VLAN = 7
+
+# Files in /run/want change what it does; /run/asked has what it was asked.
+_STAGER = """
+import json, os, signal, socket, subprocess, sys, time
+settings = json.load(open(sys.argv[1]))
+want = lambda word: os.path.exists("/run/want/" + word)
+def ports():
+    said = subprocess.run(["ovs-vsctl", "list-ports", "br-int"], capture_output=True, text=True, check=True).stdout
+    return [name for name in said.split() if name[:3] in ("qr-", "qg-")]
+def transact(*per_port):
+    words = [word for port in ports() for word in ("--", *(one.format(port=port) for one in per_port))]
+    if words:
+        subprocess.run(["ovs-vsctl", *words[1:]], check=True)
+def promote():
+    if want("refusal"):
+        return {"error": "the twin is of last week", "hint": "see the log"}
+    transact("set", "port", "{port}", "tag=7", "vlan_mode=access", "trunks=[]")
+def demote():
+    if not want("lying"):
+        transact("set", "port", "{port}", "tag=4095", "vlan_mode=trunk", "trunks=4095")
+def drop():
+    for port in ports():
+        subprocess.run(["ovs-vsctl", "del-port", port], check=True)
+    for name in os.listdir("/run/netns"):
+        subprocess.run(["ip", "netns", "delete", name], check=True)
+if want("death"):
+    sys.exit("cannot reach the stars")
+if want("silence"):
+    time.sleep(3000)
+if os.path.exists(settings["socket"]):
+    os.unlink(settings["socket"])
+server = socket.socket(socket.AF_UNIX)
+server.bind(settings["socket"])
+server.listen()
+while True:
+    line, _ = server.accept()
+    asked = json.loads(line.makefile().readline())
+    with open("/run/asked", "a") as file:
+        file.write(settings["gateway"] + " " + asked["ask"] + "\\n")
+    answer = {"promote": promote, "demote": demote, "drop": drop, "state": lambda: None}[asked["ask"]]() or {}
+    if asked["ask"] != "state" and want("a-hang"):
+        time.sleep(3000)
+    trouble = open("/run/want/trouble").read().strip() if want("trouble") else ""
+    score = int(open("/run/want/score").read()) if want("score") else 150
+    line.sendall(json.dumps({"score": score, "trouble": trouble, "end": True, **answer}).encode() + b"\\n")
+    line.close()
+"""
+
+_CRM_ATTRIBUTE = '#!/bin/sh\necho "$*" >> /run/scores\n'
+
+
+@pytest.fixture
+def prepared(node: OcfNode) -> Iterator[OcfNode]:
+    node.shell(
+        f"rm -rf /run/want /run/asked /run/scores /var/lib/hotspare /var/log/hotspare; mkdir -p {PACKAGE}/faces "
+        f"/etc/hotspare /run/want; touch {PACKAGE}/__init__.py {PACKAGE}/faces/__init__.py; echo key > {KEY}\n"
+        "printf '#!/usr/bin/python3\\n' > /usr/local/bin/neutron-l3-agent; chmod 755 /usr/local/bin/neutron-l3-agent\n"
+        "touch /run/asked /run/scores; mv /usr/sbin/crm_attribute /usr/sbin/crm_attribute.real"
+    )
+    node.run("tee", f"{PACKAGE}/faces/stager.py", stdin=_STAGER)
+    node.run("tee", "/usr/sbin/crm_attribute", stdin=_CRM_ATTRIBUTE)
+    node.run("chmod", "755", "/usr/sbin/crm_attribute")
+    yield node
+    node.run("mv", "/usr/sbin/crm_attribute.real", "/usr/sbin/crm_attribute")
+
+
+def gateway(node: OcfNode, action: str, *, name: str = "edge", **more) -> Said:
+    known = {
+        "strategy": "twin",
+        "peers": "net1=172.16.1.1,172.16.2.1 net2=172.16.1.2",
+        "CRM_meta_on_node": "net1",
+        "instance": name,
+        "timeout_s": 40,
+    }
+    return node.ocf(AGENT, action, gateway=name, **{**known, **more})
+
+
+def want(node: OcfNode, **words: str) -> None:
+    for word, text in words.items():
+        node.run("tee", f"/run/want/{word.replace('_', '-')}", stdin=text)
+
+
+def unwant(node: OcfNode) -> None:
+    node.shell("rm -f /run/want/*")
+
+
+def stagers(node: OcfNode) -> list[str]:
+    return node.processes(MODULE)
+
+
+def asked(node: OcfNode) -> list[str]:
+    """What stagers were asked for, but for their state."""
+    return [line for line in node.run("cat", "/run/asked").splitlines() if not line.endswith(" state")]
+
+
+def scores(node: OcfNode) -> list[str]:
+    return [line.removeprefix("--promotion ") for line in node.run("cat", "/run/scores").splitlines()]
+
+
+def marker(node: OcfNode) -> str:
+    return node.run("cat", "/run/hotspare/edge.gateway").strip()
+
+
+def live_ports(node: OcfNode) -> set[str]:
+    """Routers' ports that pass frames."""
+    said = json.loads(node.run("ovs-vsctl", "--format=json", "--columns=name,tag,vlan_mode,trunks", "list", "port"))
+    routers = [row for row in said["data"] if row[0].startswith(("qr-", "qg-"))]
+    return {row[0] for row in routers if row[1:] != [4095, "trunk", 4095]}
+
+
+def spare_with_twin(node: OcfNode, count: int = 2) -> list[Router]:
+    """A started gateway with parked routers; their helpers do not run for a twin."""
+    assert gateway(node, "start").code == 0
+    routers = node.make_routers(count)
+    node.shell("pkill haproxy || :")
+    words = [f"-- set port {name} tag=4095 vlan_mode=trunk trunks=4095" for one in routers for name in (one.qr, one.qg)]
+    node.shell("ovs-vsctl " + " ".join(words))
+    assert live_ports(node) == set()
+    return routers
+
+
+def is_there(node: OcfNode, routers: list[Router]) -> bool:
+    """Whether the routers' namespaces and ports are all there, whatever they do."""
+    ports = {name for one in routers for name in (one.qr, one.qg)}
+    return {one.namespace for one in routers} <= node.namespaces() and ports <= node.ports()
+
+
+def is_clean(node: OcfNode) -> bool:
+    devices = [name for name in node.ports() if name.startswith(("qr-", "qg-"))]
+    return not devices and not [name for name in node.namespaces() if name.startswith("qrouter-")]
+
+
+def kill_stager(node: OcfNode, number: signal.Signals) -> None:
+    node.run("kill", f"-{number}", node.run("head", "-1", "/run/hotspare/edge.stager.pid").strip())
+    if number is signal.SIGKILL:
+        node.wait(lambda: not stagers(node), within_s=5, until="the stager has ended")
+
+
+def test_a_twin_is_let_go_and_parked_and_only_a_stop_takes_it_away(prepared: OcfNode) -> None:
+    node = prepared
+    assert gateway(node, "monitor", probe=True).code == 7
+    routers = spare_with_twin(node)
+    assert stagers(node) == [f"/usr/bin/python3 -m {MODULE} /run/hotspare/edge.stager.json"]
+    assert json.loads(node.run("cat", "/run/hotspare/edge.stager.json")) == {
+        "gateway": "edge",
+        "resource": "edge",
+        "node": "net1",
+        "peers": {"net1": ["172.16.1.1", "172.16.2.1"], "net2": ["172.16.1.2"]},
+        "port": 5409,
+        "key_file": KEY,
+        "stale_after_s": 30,
+        "connections": True,
+        "state_dir": "/var/lib/hotspare/edge",
+        "socket": "/run/hotspare/edge.stager.sock",
+    }
+    assert (gateway(node, "monitor", probe=True).code, gateway(node, "monitor").code) == (0, 0)
+    promoted = gateway(node, "promote")
+    assert (promoted.code, promoted.err, marker(node)) == (0, "", "promoted")
+    assert live_ports(node) == {name for one in routers for name in (one.qr, one.qg)}
+    assert gateway(node, "monitor").code == 8
+    demoted = gateway(node, "demote")
+    assert (demoted.code, demoted.err, marker(node)) == (0, "", "unpromoted")
+    assert live_ports(node) == set()
+    assert is_there(node, routers)
+    assert asked(node) == ["edge promote", "edge demote"]
+    assert gateway(node, "monitor").code == 0
+    assert gateway(node, "stop").code == 0
+    assert is_clean(node)
+    assert stagers(node) == []
+    assert node.run("ls", "/run/hotspare") == ""
+    assert gateway(node, "stop").code == 0
+
+
+@pytest.mark.parametrize("trouble", ["killed", "stopped by a signal", "refuses", "hangs"])
+def test_without_its_stager_a_gateway_is_promoted_the_cold_way(prepared: OcfNode, trouble: str) -> None:
+    node = prepared
+    spare_with_twin(node)
+    before = node.run("head", "-1", "/run/hotspare/edge.stager.pid")
+    if trouble in {"killed", "stopped by a signal"}:
+        kill_stager(node, signal.SIGKILL if trouble == "killed" else signal.SIGSTOP)
+    else:
+        want(node, **{"refusal" if trouble == "refuses" else "a_hang": ""})
+    promoted = gateway(node, "promote", timeout_s=20)
+    assert (promoted.code, marker(node)) == (0, "promoted")
+    assert is_clean(node), "what the stager left is not what the agents would build"
+    assert len(stagers(node)) == 1
+    assert node.run("head", "-1", "/run/hotspare/edge.stager.pid") != before
+    assert gateway(node, "monitor").code == 8
+
+
+@pytest.mark.parametrize("trouble", ["killed", "stopped by a signal", "hangs", "lies"])
+def test_a_demotion_needs_no_stager_to_be_silent_and_to_keep_the_twin(prepared: OcfNode, trouble: str) -> None:
+    node = prepared
+    routers = spare_with_twin(node)
+    assert gateway(node, "promote").code == 0
+    node.shell(f"ip netns exec {routers[0].namespace} sleep 2003 >/dev/null 2>&1 &")
+    node.wait(lambda: node.processes("sleep 2003"), within_s=5, until="a process serves a router")
+    if trouble in {"killed", "stopped by a signal"}:
+        kill_stager(node, signal.SIGKILL if trouble == "killed" else signal.SIGSTOP)
+    else:
+        want(node, **{"lying": "", **({"a_hang": ""} if trouble == "hangs" else {})})
+    demoted = gateway(node, "demote", timeout_s=20)
+    assert (demoted.code, marker(node)) == (0, "unpromoted")
+    assert live_ports(node) == set()
+    assert is_there(node, routers)
+    assert not node.processes("sleep 2003")
+    assert len(stagers(node)) == 1
+    unwant(node)
+    node.wait(lambda: gateway(node, "monitor").code == 0, within_s=10, until="the spare is well")
+
+
+def test_what_the_agent_parks_by_itself_can_be_found_by_nobody_but_a_stager(prepared: OcfNode) -> None:
+    node = prepared
+    (router,) = spare_with_twin(node, 1)
+    assert gateway(node, "promote").code == 0
+    ids = json.loads(node.run("ovs-vsctl", "--format=json", "get", "interface", router.qr, "external_ids:iface-id"))
+    want(node, lying="")
+    assert gateway(node, "demote").code == 0
+    hidden = node.run("ovs-vsctl", "get", "interface", router.qr, "external_ids")
+    assert f'hotspare-iface-id="{ids}"' in hidden
+    assert "hotspare-gateway=edge" in hidden
+    assert "{iface-id" not in hidden.replace(" ", "")
+    assert ", iface-id" not in hidden
+    assert f'tag="{LOCAL_VLAN}"' in node.run("ovs-vsctl", "get", "port", router.qr, "other_config")
+
+
+def test_a_demotion_without_open_vswitch_cleans_until_all_is_silent(prepared: OcfNode) -> None:
+    node = prepared
+    routers = spare_with_twin(node)
+    assert gateway(node, "promote").code == 0
+    want(node, lying="")
+    node.shell("kill -STOP $(cat /run/openvswitch/ovs-vswitchd.pid)")
+    demoted = gateway(node, "demote", timeout_s=40)
+    node.shell("kill -CONT $(cat /run/openvswitch/ovs-vswitchd.pid)")
+    assert demoted.code == 0
+    assert not {one.namespace for one in routers} & node.namespaces()
+    assert live_ports(node) == set()
+
+
+def test_a_stager_that_died_is_told_and_launched_anew_and_nothing_fails(prepared: OcfNode) -> None:
+    node = prepared
+    routers = spare_with_twin(node)
+    kill_stager(node, signal.SIGKILL)
+    told = gateway(node, "monitor")
+    assert told.code == 190
+    assert "the stager of gateway edge had ended and was launched anew" in told.reason
+    assert is_there(node, routers)
+    node.wait(lambda: gateway(node, "monitor", level=10).code == 0, within_s=10, until="the new one answers")
+    assert gateway(node, "promote").code == 0
+    kill_stager(node, signal.SIGKILL)
+    assert gateway(node, "monitor").code == 191
+    assert live_ports(node)
+    node.wait(lambda: gateway(node, "monitor").code == 8, within_s=10, until="the new one answers")
+
+
+def test_a_stager_that_cannot_live_leaves_a_cold_spare(prepared: OcfNode) -> None:
+    node = prepared
+    want(node, death="")
+    assert gateway(node, "start").code == 0
+    assert scores(node)[-1] == "--update 100"
+    told = gateway(node, "monitor")
+    assert (told.code, "cannot reach the stars" in told.reason) == (190, True)
+    node.run("rm", KEY)
+    assert f"{KEY}: No such file" in gateway(node, "monitor").reason
+    assert gateway(node, "validate-all").code == 5
+    assert gateway(node, "promote").code == 0
+    assert gateway(node, "stop").code == 0
+
+
+def test_pacemaker_hears_how_fresh_a_twin_is_when_that_changes(prepared: OcfNode) -> None:
+    node = prepared
+    assert gateway(node, "start").code == 0
+    assert scores(node) == ["--update 150"]
+    for _ in range(2):
+        assert gateway(node, "monitor").code == 0
+    assert scores(node) == ["--update 150"]
+    want(node, score="90", trouble="the twin is 40 s old")
+    assert gateway(node, "monitor").code == 0
+    told = gateway(node, "monitor", level=20)
+    assert (told.code, told.reason) == (190, "the twin is 40 s old")
+    assert scores(node) == ["--update 150", "--update 90"]
+    want(node, score="100000")
+    assert gateway(node, "monitor").code == 0
+    assert scores(node)[-1] == "--update 199"
+    assert gateway(node, "stop").code == 0
+    assert scores(node)[-1] == "--delete"
+
+
+def test_routers_that_forward_beside_a_spare_are_found_though_its_twin_is_not(prepared: OcfNode) -> None:
+    node = prepared
+    routers = spare_with_twin(node)
+    assert gateway(node, "monitor", probe=True).code == 0
+    node.run("ovs-vsctl", "set", "port", routers[0].qr, "tag=7", "--", "clear", "port", routers[0].qr, "vlan_mode")
+    assert (gateway(node, "monitor").code, gateway(node, "monitor", probe=True).code) == (9, 9)
+
+
+@pytest.mark.parametrize("changed", ["settings", "key"])
+def test_what_a_stager_was_launched_with_is_kept_up_to_date_without_touching_routers(
+    prepared: OcfNode, changed: str
+) -> None:
+    node = prepared
+    routers = spare_with_twin(node)
+    assert gateway(node, "promote").code == 0
+    before = node.run("head", "-1", "/run/hotspare/edge.stager.pid")
+    if changed == "key":
+        node.shell(f"echo other > {KEY}.new; touch -d @1 {KEY}.new; mv {KEY}.new {KEY}")
+        assert gateway(node, "monitor").code == 8
+    else:
+        assert gateway(node, "reload-agent", port="5410").code == 0
+        assert json.loads(node.run("cat", "/run/hotspare/edge.stager.json"))["port"] == 5410
+    assert node.run("head", "-1", "/run/hotspare/edge.stager.pid") != before
+    assert len(stagers(node)) == 1
+    assert live_ports(node) == {name for one in routers for name in (one.qr, one.qg)}
+
+
+def test_the_strategy_changes_under_a_gateway_that_forwards(prepared: OcfNode) -> None:
+    node = prepared
+    assert gateway(node, "start", strategy="cold").code == 0
+    assert gateway(node, "promote", strategy="cold").code == 0
+    node.make_routers(2)
+    live = live_ports(node)
+    assert stagers(node) == []
+    assert gateway(node, "reload-agent").code == 0
+    assert (len(stagers(node)), live_ports(node)) == (1, live)
+    assert gateway(node, "reload-agent", strategy="cold").code == 0
+    assert (stagers(node), live_ports(node)) == ([], live)
+
+
+def test_a_spare_whose_strategy_becomes_cold_is_clean(prepared: OcfNode) -> None:
+    node = prepared
+    spare_with_twin(node)
+    assert gateway(node, "reload-agent", strategy="cold").code == 0
+    assert (stagers(node), is_clean(node)) == ([], True)
+    assert gateway(node, "monitor", strategy="cold").code == 0
+
+
+def test_a_node_that_carries_a_gateway_keeps_no_twin_of_another(prepared: OcfNode) -> None:
+    node = prepared
+    assert gateway(node, "start").code == 0
+    assert gateway(node, "start", name="other", port="5410").code == 0
+    assert len(stagers(node)) == 1, "a start cleans the node, and nothing comes back meanwhile"
+    assert gateway(node, "monitor").code == 0
+    assert len(stagers(node)) == 2
+    node.make_routers(1)
+    node.shell("pkill haproxy || :")
+    assert gateway(node, "promote", name="other", port="5410").code == 0
+    assert asked(node) == ["edge drop", "other promote"]
+    assert is_clean(node)
+    assert stagers(node) == [f"/usr/bin/python3 -m {MODULE} /run/hotspare/other.stager.json"]
+    assert gateway(node, "monitor").code == 0
+    assert len(stagers(node)) == 1
+    assert gateway(node, "promote").code == 1
+    assert gateway(node, "demote", name="other", port="5410").code == 0
+    assert gateway(node, "monitor").code == 0
+    assert len(stagers(node)) == 2
+
+
+def test_a_promotion_that_was_killed_is_made_whole_by_the_next(prepared: OcfNode) -> None:
+    node = prepared
+    spare_with_twin(node)
+    node.shell("echo promoting > /run/hotspare/edge.gateway")
+    assert gateway(node, "monitor").code == 0
+    assert gateway(node, "promote").code == 0
+    assert (marker(node), bool(live_ports(node))) == ("promoted", True)
+    node.shell("echo promoting > /run/hotspare/edge.gateway")
+    assert gateway(node, "monitor").code == 9
+    assert gateway(node, "demote").code == 0
+    assert (marker(node), live_ports(node)) == ("unpromoted", set())
+
+
+def test_cleaning_by_hand_leaves_a_healthy_twin_alone_unless_asked(prepared: OcfNode) -> None:
+    node = prepared
+    routers = spare_with_twin(node)
+    clean = "/usr/lib/ocf/lib/hotspare/clean"
+    for more in ((), ("--plan",)):
+        said = json.loads(node.run(clean, "--json", *more))
+        assert said["state"] == "twin"
+        assert is_there(node, routers)
+    assert json.loads(node.run(clean, "--json", "--plan", "--twins", expect=(1,)))["state"] == "planned"
+    assert json.loads(node.run(clean, "--json", "--twins"))["state"] == "cleaned"
+    assert is_clean(node)
+    assert gateway(node, "monitor").code == 0
+    assert len(stagers(node)) == 1
+    assert gateway(node, "promote").code == 0
+    assert json.loads(node.run(clean, "--json", "--twins", expect=(1,)))["state"] == "refused"
+
+
+def test_a_stop_of_many_routers_leaves_nothing_and_a_demotion_takes_one_transaction(prepared: OcfNode) -> None:
+    node = prepared
+    routers = spare_with_twin(node, 20)
+    assert gateway(node, "promote").code == 0
+    want(node, lying="")
+    assert gateway(node, "demote", timeout_s=20).code == 0
+    assert live_ports(node) == set()
+    assert is_there(node, routers)
+    assert gateway(node, "stop").code == 0
+    assert is_clean(node)
