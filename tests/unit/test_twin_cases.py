@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from twin_node import GATEWAY, NORMAL, ROOT, Namespace, Node, plane, plug, router
+from twin_node import GATEWAY, NORMAL, ROOT, Namespace, Node, is_twin, plane, plug, router
 
 from hotspare.model.dataplane import Address, Bridge, Device
 from hotspare.model.errors import InvariantError
@@ -111,6 +111,29 @@ def test_what_forwards_on_a_spare_is_parked_before_all_else():
     node = Node()
     node.agents_plug("qrouter-r1", R1.plugs["qr-a"])
     assert differences(plane(R1), node.look())[0] == Park(GATEWAY, (R1.plugs["qr-a"],))
+
+
+def test_also_before_what_is_gone_is_cleared_away():
+    node = twin(R1, R2)
+    node.plugs["qr-a"] = replace(node.plugs["qr-a"], parked=False)
+    assert kinds(differences(plane(R1), node.look())) == ["Park", "DropNamespace", "RemovePlugs"]
+
+
+def test_a_device_that_is_set_anew_gets_its_addresses_and_routes_again():
+    node = twin(R1)
+    _down(node)
+    node.carry_out(differences(plane(R1), node.look()))
+    assert is_twin(node, R1)
+
+
+def test_anothers_port_is_not_ours_though_it_is_in_our_routers_namespace():
+    node = Node(known=frozenset(["r1"]))
+    node.agents_plug("qrouter-r1", plug("qr-x"), owner="other")
+    node.agents_plug("qrouter-r1", plug("tap-x"), owner=GATEWAY)
+    assert differences(plane(), node.look()) == differences(plane(), Node(plugs=node.plugs).look())
+    assert demotion(GATEWAY, node.look()).plugs == ()
+    assert node.carry_out(differences(plane(), node.look())).live() == {"qr-x", "tap-x"}
+    assert "qrouter-r1" in node.namespaces
 
 
 def test_a_port_of_nobody_is_silenced_by_a_demotion_and_cleared_by_the_next_plan():
