@@ -238,5 +238,5 @@ def is_twin(node: Node, wanted: RouterPlane, gateway: str = GATEWAY) -> bool:
         and {name for name, (place, _) in node.devices.items() if place == wanted.namespace} == set(wanted.devices)
         and (space.routes, space.rules) == (wanted.routes, dict(wanted.rules))
         and wanted.sysctls.items() <= space.sysctls.items()
-        and all(node.files[file.path] == file.text for file in wanted.files)
+        and all(node.files.get(file.path) == file.text for file in wanted.files)
     )

@@ -42,25 +42,43 @@ class Carrier:
         self._now, self._tell = now, tell
         self._compared_s = now()
         self._settle_at_s: float | None = None
-        self.plane = DataPlane(gateway, {}, {})
-        """What was published last."""
+        self.plane: DataPlane | None = None
+        """What was published last; None until all of it has been looked at once: who publishes nothing yet is not taken
+        for one that has nothing."""
         self.trouble = ""
 
     def begin(self, plane: DataPlane) -> None:
-        """From here on; what changes is told as a change of this one."""
+        """This node has begun to carry the gateway, by this data plane."""
         self.plane = plane
+        self._publisher.carry(carries=True)
         self._node.forget()
+
+    def end(self) -> DataPlane | None:
+        """This node does not carry the gateway any more. What it had last."""
+        plane, self.plane = self.plane, None
+        self._publisher.carry(carries=False)
+        return plane
 
     def whole(self) -> Iterable[Frame]:
         """All that a spare has to know that has just begun to listen; its connections follow by themselves."""
         if self._connections is not None:
             self._connections.renew()
-        return [Frame(Payload.PLANE, dataplane_json.text(self.plane).encode())]
+        return [] if self.plane is None else [Frame(Payload.PLANE, dataplane_json.text(self.plane).encode())]
 
     @property
     def connections(self) -> int:
         """How many are kept in step."""
         return 0 if self._connections is None else self._connections.sums().connections
+
+    @property
+    def routers(self) -> int:
+        """Of the gateway."""
+        return len(self.plane.routers) if self.plane else 0
+
+    def unstaged(self) -> Mapping[str, str]:
+        """Router → why no spare keeps a twin of it."""
+        routers = self.plane.routers if self.plane else {}
+        return {id_: ", ".join(router.unstaged) for id_, router in routers.items() if router.unstaged}
 
     async def run(self) -> None:
         """Publish until this is cancelled. The spares keep the connections that they have then."""
@@ -101,6 +119,9 @@ class Carrier:
 
     def look_taken(self, plane: DataPlane) -> None:
         """This is the data plane now: what is new is told."""
+        if self.plane is None:
+            self.begin(plane)
+            return
         change = delta(self.plane, plane)
         self.plane = plane
         if change.routers or change.routers_gone or change.bridges or change.bridges_gone:
@@ -112,7 +133,8 @@ class Carrier:
         if self._connections is None:
             return
         async for batch in self._connections.batches():
-            self._publisher.publish([Frame(Payload.CONNECTIONS, batch)])
+            if self.plane is not None:
+                self._publisher.publish([Frame(Payload.CONNECTIONS, batch)])
 
 
 def own_addresses(plane: DataPlane) -> Mapping[str, Collection[bytes]]:

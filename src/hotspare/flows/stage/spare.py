@@ -80,6 +80,10 @@ class Spare:
             self._node.known |= plane.routers.keys()
         self._node.stirred.set()
 
+    def has_none(self) -> None:
+        """There is no twin on this node, whatever is wanted."""
+        self._is_staged, self._equal_s = False, None
+
     # --- what comes from the carrier ---------------------------------------------------------------------------------
 
     async def take(self, peer: str, came: Came) -> None:
@@ -169,7 +173,9 @@ class Spare:
         else:
             self._hindered = {}
         self._cold = left_out(wanted, seen)
-        if not steps and wanted is self.wanted:
+        if wanted is not self.wanted:
+            self.has_none()
+        elif not steps:
             self._is_staged, self._trouble = True, ""
             self.freshness()
         await self._mend(seen, anew=bool(steps))

@@ -49,7 +49,7 @@ class Stager:
         tell: Tell,
     ) -> None:
         self._settings, self._node, self._announcer = settings, node, announcer
-        self._publisher, self._subscriber = publisher, subscriber
+        self._subscriber = subscriber
         self._now, self._tell = now, tell
         self._role = role
         self._changing = asyncio.Lock()
@@ -63,7 +63,6 @@ class Stager:
 
     async def run(self) -> None:
         """Work until this is cancelled; what is parked stays parked then, and what forwards goes on forwarding."""
-        self._publisher.carry(carries=self._role is Role.CARRIER)
         self._begin()
         beside = [
             asyncio.create_task(part)
@@ -103,7 +102,7 @@ class Stager:
         async with self._changing, asyncio.timeout(within_s):
             begun_s = self._now()
             if self._role is Role.CARRIER:
-                return Promoted(len(self.carrier.plane.routers), {}, 0, 0.0)
+                return Promoted(self.carrier.routers, {}, 0, 0.0)
             plane = self.spare.wanted
             if plane is None:
                 raise RefusedError("there is no twin of the gateway here: its carrier has not been heard", code=0)
@@ -129,7 +128,6 @@ class Stager:
         self._role = Role.CARRIER
         await self._cleared(plan, within_s)
         self.carrier.begin(plane)
-        self._publisher.carry(carries=True)
         self._repeating = asyncio.create_task(self._repeat(burst))
         facts: Mapping[str, object] = {
             "gateway": self._settings.gateway,
@@ -181,8 +179,8 @@ class Stager:
             await self._node.carry_out([park], within_s=within_s)
         if self._role is Role.CARRIER:
             self._role = Role.SPARE
-            self._publisher.carry(carries=False)
-            self.spare.want(self.carrier.plane)
+            if (plane := self.carrier.end()) is not None:
+                self.spare.want(plane)
         self._tell("twin.demoted", {"gateway": self._settings.gateway, "parked": len(park.plugs)})
         return len(park.plugs)
 
@@ -201,6 +199,7 @@ class Stager:
                 seen = await self._node.look()
                 nothing = DataPlane(self._settings.gateway, {}, {})
                 await self._node.carry_out(differences(nothing, seen), within_s=within_s)
+                self.spare.has_none()
             finally:
                 self._begin()
 
@@ -240,8 +239,8 @@ class Stager:
             freshness.Score.CARRIES,
             "",
             0.0,
-            len(carrier.plane.routers),
-            {id_: ", ".join(router.unstaged) for id_, router in carrier.plane.routers.items() if router.unstaged},
+            carrier.routers,
+            carrier.unstaged(),
             self._subscriber.words(),
             carrier.connections,
             carrier.trouble,

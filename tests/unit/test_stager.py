@@ -1,0 +1,230 @@
+"""The stager: from the data plane of the carrier to the twins of the spares, and through takeovers. In virtual time."""
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from stager_world import Machine
+from twin_node import GATEWAY, NORMAL, is_twin, router
+
+import virtual_time
+from hotspare.model.errors import RefusedError, TimedOutError
+from hotspare.model.stager import Role
+from hotspare.model.staging import SeenPlug
+from hotspare.plan.twin.flows import DROP
+from hotspare.plan.twin.freshness import Score
+
+ONE, TWO, THREE = router("r1", "qr-a", "qg-b"), router("r2", "qr-c", "qg-d"), router("r3", "qr-e")
+
+
+def story(told: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """A test in virtual time."""
+
+    @functools.wraps(told)
+    def test(*arguments: object, **named: object) -> None:
+        virtual_time.run(told(*arguments, **named))
+
+    return test
+
+
+def machines() -> tuple[Machine, Machine]:
+    """net1 carries the gateway with two routers; net2 is a spare, freshly booted."""
+    air = {}
+    net1, net2 = Machine("net1", air), Machine("net2", air)
+    net1.node.flows = {"br-int": frozenset([NORMAL, DROP]), "br-ex": frozenset([NORMAL])}
+    for made in (ONE, TWO):
+        net1.agents_make(made)
+    net1.node.carried = GATEWAY
+    net1.begin(Role.CARRIER)
+    net2.begin()
+    return net1, net2
+
+
+async def until(true: Callable[[], bool], *, within_s: float) -> None:
+    end_s = virtual_time.now() + within_s
+    while not true():
+        assert virtual_time.now() < end_s
+        await asyncio.sleep(0.05)
+
+
+def has_twins(machine: Machine, *routers) -> bool:
+    return {one.namespace for one in routers} == machine.node.namespaces.keys() and all(
+        one.plugs.keys() <= machine.node.plugs.keys()
+        and all(name in machine.node.devices for name in one.devices)
+        and is_twin(machine.node, one)
+        for one in routers
+    )
+
+
+async def fresh(machine: Machine) -> None:
+    await until(lambda: machine.stager.state().score == Score.FRESH, within_s=30)
+
+
+@story
+async def test_a_spare_has_a_silent_twin_of_every_router_and_knows_that_it_is_fresh():
+    _net1, net2 = machines()
+    assert net2.stager.state().score == Score.COLD
+    await fresh(net2)
+    assert has_twins(net2, ONE, TWO)
+    assert not net2.node.live()
+    state = net2.stager.state()
+    assert (state.routers, state.cold, state.trouble) == (2, {}, "")
+
+
+@story
+async def test_what_changes_on_the_carrier_is_in_the_twin_within_two_seconds():
+    net1, net2 = machines()
+    await fresh(net2)
+    net1.agents_make(THREE)
+    await until(lambda: has_twins(net2, ONE, TWO, THREE), within_s=2)
+    net1.agents_remove(ONE)
+    await until(lambda: has_twins(net2, TWO, THREE), within_s=2)
+    changed = router("r2", "qr-c", "qg-d", last=2)
+    net1.agents_make(changed)
+    await until(lambda: has_twins(net2, changed, THREE), within_s=2)
+
+
+@story
+async def test_flows_that_come_after_the_ports_are_in_the_twin_too():
+    net1, net2 = machines()
+    await fresh(net2)
+    net1.agents_make(THREE)
+    await asyncio.sleep(0.5)
+    net1.node.flows["br-int"] |= {"dl_vlan=7 actions=NORMAL"}
+    await until(lambda: net2.node.flows["br-int"] == net1.node.flows["br-int"], within_s=3)
+
+
+@story
+async def test_a_spare_whose_carrier_has_died_forwards_for_it_and_says_so_three_times():
+    net1, net2 = machines()
+    await fresh(net2)
+    await net1.kill()
+    await asyncio.sleep(20)
+    begun_s = virtual_time.now()
+    promoted = await net2.stager.promote(within_s=10)
+    assert (promoted.warm, promoted.cold) == (2, {})
+    assert net2.node.live() == {"qr-a", "qg-b", "qr-c", "qg-d"}
+    net2.node.carried = GATEWAY
+    await asyncio.sleep(5)
+    at_s = [round(when_s - begun_s) for when_s, _ in net2.announcer.said]
+    assert at_s == [0, 1, 3]
+    assert {addresses for _, addresses in net2.announcer.said} == {
+        frozenset(address.cidr.partition("/")[0] for one in (ONE, TWO) for device in one.devices.values()
+                  for address in device.addresses)
+    }  # fmt: skip
+    assert net2.node.live() == {"qr-a", "qg-b", "qr-c", "qg-d"}
+    assert net2.stager.state().score == Score.CARRIES
+
+
+@story
+async def test_what_the_carrier_had_removed_is_not_let_go():
+    net1, net2 = machines()
+    await fresh(net2)
+    net1.agents_remove(ONE)
+    await asyncio.sleep(0.3)  # told, but not all of it done yet on the spare
+    await net1.kill()
+    assert (await net2.stager.promote(within_s=10)).warm == 1
+    assert net2.node.live() == {"qr-c", "qg-d"}
+    assert net2.node.namespaces.keys() == {TWO.namespace}
+
+
+@story
+async def test_a_spare_that_never_heard_of_a_carrier_refuses_and_changes_nothing():
+    net2 = Machine("net2", {}).begin()
+    await asyncio.sleep(1)
+    with pytest.raises(RefusedError, match="not been heard"):
+        await net2.stager.promote(within_s=10)
+    assert net2.stager.state().role is Role.SPARE
+    assert "no peer says that it carries" in net2.stager.state().trouble
+
+
+@story
+async def test_a_stager_that_was_killed_knows_the_last_word_of_a_carrier_that_is_dead():
+    net1, net2 = machines()
+    await fresh(net2)
+    await asyncio.sleep(2)
+    await net2.kill()
+    await net1.kill()
+    again = Machine("net2", net2.air, net2.node, net2.record).begin()
+    await asyncio.sleep(1)
+    assert (await again.stager.promote(within_s=10)).warm == 2
+    assert again.node.live() == {"qr-a", "qg-b", "qr-c", "qg-d"}
+
+
+@story
+async def test_takeovers_over_and_back_lose_nothing_and_nothing_forwards_twice():
+    net1, net2 = machines()
+    for _turn in range(5):
+        for source, target in ((net1, net2), (net2, net1)):
+            await fresh(target)
+            await source.stager.demote(within_s=10)
+            source.node.carried = ""
+            assert not source.node.live()
+            await target.stager.promote(within_s=10)
+            target.node.carried = GATEWAY
+            assert target.node.live() == {"qr-a", "qg-b", "qr-c", "qg-d"}
+            await until(lambda source=source: has_twins(source, ONE, TWO), within_s=10)
+
+
+@story
+async def test_what_somebody_lets_go_on_a_spare_is_parked_again_at_once():
+    _net1, net2 = machines()
+    await fresh(net2)
+    seen = net2.node.plugs["qr-a"]
+    net2.node.plugs["qr-a"] = SeenPlug(seen.plug, parked=False, hidden=False, owner=GATEWAY)
+    net2._changed(ONE)
+    await until(lambda: not net2.node.live(), within_s=0.5)
+    await until(lambda: has_twins(net2, ONE, TWO), within_s=2)
+
+
+@pytest.mark.parametrize("life_s", [0.02 * number for number in range(1, 30)])
+@story
+async def test_a_stager_killed_at_any_moment_leaves_silence_and_the_next_one_finishes(life_s):
+    net1, net2 = machines()
+    await asyncio.sleep(life_s)
+    await net2.kill()
+    assert not net2.node.live()
+    again = Machine("net2", net2.air, net2.node, net2.record).begin()
+    await until(lambda: has_twins(again, ONE, TWO), within_s=10)
+    assert net1.node.live()
+
+
+@story
+async def test_a_switch_that_hangs_is_told_and_staging_goes_on_when_it_answers():
+    _net1, net2 = machines()
+    net2.switch.hangs = True
+    await asyncio.sleep(40)
+    assert "does not answer" in net2.stager.state().trouble
+    with pytest.raises((TimedOutError, RefusedError)):
+        await net2.stager.promote(within_s=10)
+    net2.switch.hangs = False
+    await fresh(net2)
+    assert has_twins(net2, ONE, TWO)
+
+
+@story
+async def test_a_promotion_that_fails_leaves_the_spare_at_its_work():
+    net1, net2 = machines()
+    await fresh(net2)
+    await net1.kill()
+    net2.switch.hangs = True
+    with pytest.raises(TimedOutError):
+        await net2.stager.promote(within_s=10)
+    net2.switch.hangs = False
+    assert (await net2.stager.promote(within_s=10)).warm == 2
+
+
+@story
+async def test_where_another_gateway_is_carried_there_is_no_twin_until_it_is_gone():
+    _net1, net2 = machines()
+    await fresh(net2)
+    net2.node.carried = "other"
+    await net2.stager.drop(within_s=10)
+    assert not net2.node.namespaces
+    await asyncio.sleep(10)
+    assert not net2.node.namespaces
+    assert net2.stager.state().score < Score.FRESH
+    net2.node.carried = ""
+    await until(lambda: has_twins(net2, ONE, TWO), within_s=10)
