@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hotspare.adapters.inside import netns
+from hotspare.adapters import netns
 from hotspare.adapters.inside.namespaces import Namespaces
 from hotspare.model.dataplane import Address, Family, Route
 from hotspare.model.errors import RefusedError

@@ -5,8 +5,6 @@ next burst: an open socket keeps its namespace alive after its name has gone.
 """
 
 import asyncio
-import ctypes
-import os
 import socket
 import threading
 import time
@@ -15,13 +13,9 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
 
+from hotspare.adapters import netns
 from hotspare.codec import announcement
 from hotspare.model.staging import Announced, Announcement
-
-NETNS_DIR = Path("/run/netns")
-_CLONE_NEWNET = 0x40000000  # sched.h
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Burst:
@@ -35,7 +29,7 @@ class Burst:
         device that is not there, or is down. It takes a descriptor for each namespace for as long as it lasts.
         """
         done: Future[Announced] = Future()
-        # A thread of its own, which ends in the last namespace: one of a pool would do its next work there.
+        # A thread of its own, which nothing is asked of after the sockets' slow end.
         threading.Thread(target=self._work, args=(done,), name="announce", daemon=True).start()
         return await asyncio.wrap_future(done)
 
@@ -54,8 +48,8 @@ class Burst:
         failures: dict[str, None] = {}
         for namespace, frames in self._frames.items():
             try:
-                _enter(self._netns_dir / namespace)
-                wire = wires.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
+                with netns.entered(namespace, self._netns_dir):
+                    wire = wires.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
             except OSError as error:
                 missed += len(frames)
                 failures[f"{namespace}: {error.strerror}"] = None
@@ -71,7 +65,7 @@ class Burst:
         return Announced(sent, missed, tuple(failures), time.monotonic() - begun_s)
 
 
-def prepare(announcements: Sequence[Announcement], netns_dir: Path = NETNS_DIR) -> Burst:
+def prepare(announcements: Sequence[Announcement], netns_dir: Path = netns.DIRECTORY) -> Burst:
     """The frames of all of them; in a namespace they go out in the order given.
 
     Raises:
@@ -81,14 +75,3 @@ def prepare(announcements: Sequence[Announcement], netns_dir: Path = NETNS_DIR) 
     for one in announcements:
         frames.setdefault(one.namespace, []).extend((one.device, frame) for frame in announcement.frames(one))
     return Burst(frames, netns_dir)
-
-
-def _enter(namespace: Path) -> None:
-    """The calling thread is in the namespace. Python 3.11 has no setns of its own."""
-    descriptor = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        if _libc.setns(descriptor, _CLONE_NEWNET) != 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code))
-    finally:
-        os.close(descriptor)

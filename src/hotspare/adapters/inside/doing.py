@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TypeVar
 
-from hotspare.adapters.inside import links, netns, rules, sysctls
+from hotspare.adapters import netns
+from hotspare.adapters.inside import links, rules, sysctls
 from hotspare.adapters.inside.netlink import NETFILTER, ROUTE, Netlink, Refusal
 from hotspare.model.errors import HotspareError, RefusedError, TimedOutError
 from hotspare.model.staging import (

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from hotspare.adapters.inside import links, netns, rules, sysctls
+from hotspare.adapters import netns
+from hotspare.adapters.inside import links, rules, sysctls
 from hotspare.adapters.inside.netlink import NETFILTER, ROUTE, Netlink
 from hotspare.model.staging import InsideLook, SeenDevice
 

@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
+from hotspare.adapters import netns
 from hotspare.adapters.daemon_threads import DaemonThreads
-from hotspare.adapters.inside import doing, looking, netns
+from hotspare.adapters.inside import doing, looking
 from hotspare.adapters.inside.watching import Watch
 from hotspare.model.errors import HotspareError
 from hotspare.model.staging import Inside, InsideLook

@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Self
 
+from hotspare.adapters import netns
 from hotspare.adapters.daemon_threads import DaemonThreads
-from hotspare.adapters.inside import netns
 from hotspare.adapters.inside.netlink import NETFILTER, ROUTE
 from hotspare.model.errors import NotReachableError
 
