@@ -39,19 +39,20 @@ class DiskFiles:
         return {path: text for path, (_, text) in found.items()}
 
     def write(self, file: HelperFile) -> None:
-        """See `ports.HelperFiles`. The file belongs to whom its directory belongs to: the agent has to replace it."""
+        """See `ports.HelperFiles`. File and directory belong to whom `state_path` belongs to: the agents."""
         path = Path(file.path)
         if not any(path.match(str(self._state_path / kind)) for kind in KINDS):
             raise RefusedError(f"{path} is no file of a router's helper", code=0)
         draft = path.with_name(f"{path.name}.hotspare")
         try:
-            owner = path.parent.stat()
+            owner = self._state_path.stat()
+            if not path.parent.is_dir():
+                path.parent.mkdir(mode=0o755)
+                os.chown(path.parent, owner.st_uid, owner.st_gid)
             draft.write_text(file.text, encoding="utf-8")
             draft.chmod(MODE)
             os.chown(draft, owner.st_uid, owner.st_gid)
             draft.replace(path)
-        except FileNotFoundError:
-            return  # no agent has run here: it makes the directory, and the file
         except OSError as failed:
             raise RefusedError(f"{path}: {failed.strerror}", code=failed.errno or 0) from failed
 
