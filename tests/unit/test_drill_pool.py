@@ -283,6 +283,16 @@ def test_an_agent_of_another_node_that_was_restarted_is_found():
     )
 
 
+def test_what_an_agent_had_just_forked_is_not_missed():
+    recovered = history().observation("recovered").nodes["net3"]
+    (agent,) = (process for process in recovered.processes if process.name == "neutron-openvswitch-agent")
+    forked = dataclasses.replace(
+        recovered, processes=(*recovered.processes, dataclasses.replace(agent, pid=4711, start=1, parent=agent.pid))
+    )
+    report = judge(history(observations=with_node("recovered", forked)), {})
+    assert audit(report, "healthy", "healed").answer is Answer.YES
+
+
 def test_a_cluster_that_could_not_be_asked_may_be_healthy():
     report = judge(history(observations=observed("healed", cluster=None)), {})
     assert audit(report, "healthy", "healed").answer is Answer.CANNOT_TELL

@@ -339,4 +339,10 @@ def changed_processes(history: History, before: Observation, after: Observation)
 
 
 def _roots(state: NodeState) -> tuple[RunningProcess, ...]:
-    return tuple(process for process in state.processes if process.name in LASTING)
+    """Those that live as long as the daemon does. One that it has just forked has its name until it is another program,
+    or is a worker of it.
+    """
+    names = {process.pid: process.name for process in state.processes}
+    return tuple(
+        process for process in state.processes if process.name in LASTING and names.get(process.parent) != process.name
+    )
