@@ -19,6 +19,7 @@ from typing import Any
 PARKED_TAG = 4095  # Neutron's dead VLAN: Open vSwitch drops it
 ROUTER_PORT = re.compile(r"^(qr|qg|sg|fg|ha|rfp)-")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+RESOURCE_AGENTS = "/ocf/resource.d/"
 AGENTS = ("neutron-l3-agent", "neutron-openvswitch-agent", "neutron-metadata-agent", "neutron-dhcp-agent")
 IN_ROUTERS = ("haproxy", "radvd", "keepalived")
 DAEMONS = ("corosync", "pacemakerd", "ovs-vswitchd", "ovsdb-server")
@@ -50,12 +51,16 @@ def router_namespaces() -> "dict[str, int]":
 
 
 def program(argv: "list[str]") -> str:
-    """The name that this command line goes by: of an interpreter's script rather than of the interpreter."""
-    first = Path(argv[0]).name.rstrip(":")
+    """The name that this command line goes by: of an interpreter's script rather than of the interpreter.
+
+    Neutron's agents put a title in its place: their name, and the old command line in brackets. A resource agent has
+    the name of the agent that it asks about, and is none.
+    """
+    title = argv[0].split(" ")[0]
+    first = Path(title).name.rstrip(":")
     if first.startswith("python") and len(argv) > 1:
-        for word in argv[1:]:
-            if not word.startswith("-"):
-                return Path(word).name
+        script = next((word for word in argv[1:] if not word.startswith("-")), first)
+        return "" if RESOURCE_AGENTS in script else Path(script).name
     return first
 
 
