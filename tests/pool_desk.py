@@ -1,6 +1,6 @@
 """A pool with the desk of its rescheduler on a real socket, and the operator's way to it: the adapter, without SSH.
 
-`Line` does in virtual time what adapters/onsite/ask_rescheduler.py does on a node.
+`Line` does in virtual time what adapters/onsite/ask_daemon.py does on a node.
 """
 
 import asyncio
@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import virtual_time
-from hotspare.adapters.rescheduler_desk import BROKEN, NOBODY, ReschedulerDesk
+from hotspare.adapters.daemon_line import BROKEN, NOBODY
+from hotspare.adapters.rescheduler_desk import ReschedulerDesk
 from hotspare.faces.rescheduler.desk import Desk
 from hotspare.flows import drain
 from hotspare.flows.follow import follow

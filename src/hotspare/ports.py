@@ -17,6 +17,7 @@ from hotspare.model.moving import MovePlan
 from hotspare.model.observed import NodeFacts, Query
 from hotspare.model.rescheduling import Report
 from hotspare.model.routing import Leasing, MoveRecord, RouterPort, Routing
+from hotspare.model.stager import State
 from hotspare.model.staging import Announced, Announcement, Inside, InsideLook, InSwitch, SwitchChange, SwitchLook
 from hotspare.model.status import AgentReport
 from hotspare.model.step import Step
@@ -234,6 +235,18 @@ class Marks(Protocol):
 
     async def unmark(self, node: str, name: str) -> None:
         """The node has no such attribute."""
+        ...
+
+
+class Stagers(Protocol):
+    """The stagers of gateways whose spares keep twins."""
+
+    async def state(self, gateway: str, node: str) -> State:
+        """What the one on this node tells of itself.
+
+        Raises:
+            NotReachableError, TimedOutError, RefusedError: it could not be asked, or did not say it in our form.
+        """
         ...
 
 

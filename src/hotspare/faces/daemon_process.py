@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import json
 import os
+import resource
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +28,17 @@ def only_one(state_dir: str, what: str) -> int:
         os.close(lock)
         raise OSError(f"another {what} runs on this node: it holds {directory}/lock") from None
     return lock
+
+
+def descriptors_raised() -> int:
+    """This process may have as many files open as it can be allowed to; how many that is.
+
+    The limit of a session, 1024, is a warning to programs that use select(2), and asyncio does not. Source:
+    systemd.exec(5), LimitNOFILE=.
+    """
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most
 
 
 def told_to_end() -> asyncio.Event:

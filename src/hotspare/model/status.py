@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hotspare.model.answer import Answer
+from hotspare.model.stager import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,20 @@ class NodeLine:
 
 
 @dataclass(frozen=True, slots=True)
+class TwinNode:
+    """One node of a gateway of strategy `twin`: whether a takeover by it would be one by a fresh twin."""
+
+    name: str
+    answer: Answer
+    """Yes also for the node that carries the gateway, and for one that cannot have a twin since it carries another."""
+    text: str
+    state: State | None
+    """What the stager there tells; None where there is none, or it could not be asked."""
+    details: tuple[str, ...] = ()
+    """What is wrong, and which routers have no twin there, one a line."""
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayLine:
     """One gateway: who carries it, how its agents are, and which routers are served."""
 
@@ -53,6 +68,8 @@ class GatewayLine:
     """None where Neutron, or the carrier, could not be asked."""
     missing: tuple[str, ...]
     """Names of routers that are not served, each with the reason."""
+    twins: tuple[TwinNode, ...] = ()
+    """Every node that may carry it, with strategy `twin`."""
 
 
 @dataclass(frozen=True, slots=True)

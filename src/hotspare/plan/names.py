@@ -27,3 +27,10 @@ def pool_parts(gateway: str) -> tuple[str, ...]:
 def rescheduler(pool: str) -> str:
     """The resource that moves a pool's routers."""
     return f"{pool}-rescheduler"
+
+
+def stager(gateway: str) -> str:
+    """The daemon that keeps, or publishes, a gateway's twin on a node: no resource, but its agent's own. Source:
+    ocf/…/stager.py, `service_of`.
+    """
+    return f"{gateway}.stager"

@@ -1,10 +1,11 @@
 """What `hotspare status` found, before it is judged."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hotspare.model.cluster import ClusterStatus
 from hotspare.model.drill import NodeState, Router
+from hotspare.model.stager import State
 from hotspare.model.status import AgentReport
 from hotspare.plan.audit import unserved
 
@@ -20,6 +21,8 @@ class Seen:
     routers: Mapping[str, tuple[Router, ...] | str]
     agents: Mapping[str, tuple[AgentReport, ...] | str]
     """By Neutron's host, as `routers`."""
+    stagers: Mapping[str, Mapping[str, State | str]] = field(default_factory=dict)
+    """Gateway → node → what the stager there tells."""
 
 
 def lost_routers(routers: tuple[Router, ...], state: NodeState) -> tuple[str, ...]:

@@ -1,13 +1,13 @@
 """The status of a cluster as one screen: what was seen, asked in the order in which a person on call asks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hotspare.model.answer import Answer, together
 from hotspare.model.cluster import ClusterStatus, Fenced
 from hotspare.model.drill import NodeState
-from hotspare.model.status import AgentReport, GatewayLine, Line, NodeLine, StatusView
-from hotspare.plan import pool_status
+from hotspare.model.status import AgentReport, GatewayLine, Line, NodeLine, StatusView, TwinNode
+from hotspare.plan import pool_status, twin_status
 from hotspare.plan.health import carrier, fence_devices, troubles
 from hotspare.plan.names import agents_of, local
 from hotspare.plan.resources import Home, astray
@@ -28,6 +28,8 @@ class Wanted:
     resources: tuple[Home, ...]
     pools: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Those whose nodes are all active: each node, and Neutron's host of its agents."""
+    twins: frozenset[str] = frozenset()
+    """Those of `gateways` whose spares keep twins."""
 
     @property
     def carriers(self) -> tuple[str, ...]:
@@ -43,12 +45,12 @@ class Wanted:
 
 def view(wanted: Wanted, seen: Seen) -> StatusView:
     """The whole screen."""
-    gateways = tuple(_gateway(name, seen) for name in wanted.gateways)
+    gateways = tuple(replace(_gateway(name, seen), twins=_twins(name, wanted, seen)) for name in wanted.gateways)
     pools = tuple(pool_status.pool(name, hosts, seen) for name, hosts in wanted.pools.items())
     lines = (
         _quorum(wanted, seen.status),
         _fencing(wanted, seen.status),
-        *(line for gateway in gateways for line in _gateway_lines(gateway, seen)),
+        *(line for gateway in gateways for line in (*_gateway_lines(gateway, seen), *twin_status.lines(gateway))),
         *(line for pool in pools for line in pool_status.lines(pool, seen)),
         *_vips(wanted, seen.status),
         *_resources(wanted, seen.status),
@@ -136,6 +138,10 @@ def _gateway(name: str, seen: Seen) -> GatewayLine:
         return GatewayLine(name, on, agents, None, None if isinstance(routers, str) else len(routers), ())
     lost = lost_routers(routers, state)
     return GatewayLine(name, on, agents, len(routers) - len(lost), len(routers), lost)
+
+
+def _twins(name: str, wanted: Wanted, seen: Seen) -> tuple[TwinNode, ...]:
+    return twin_status.twins(name, wanted.gateways, seen) if name in wanted.twins else ()
 
 
 def _gateway_lines(gateway: GatewayLine, seen: Seen) -> tuple[Line, ...]:

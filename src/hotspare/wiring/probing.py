@@ -9,6 +9,7 @@ from time import time
 from hotspare.adapters.neutron import NeutronApi
 from hotspare.adapters.site import Fence, Machines
 from hotspare.adapters.spec_file import SpecFile
+from hotspare.adapters.stager_desks import StagerDesks
 from hotspare.flows import drill as drill_flow
 from hotspare.flows import status as status_flow
 from hotspare.model.drill import Cable, Fault, Place
@@ -81,10 +82,11 @@ async def status(path: Path) -> StatusView:
         gateways={name: gateway.nodes for name, gateway in spec.carried.items()},
         resources=tuple(resources.home(spec, name) for name in spec.resources),
         pools={name: spec.hosts(name) for name in spec.pools},
+        twins=frozenset(spec.twins),
     )
     neutron = NeutronApi(spec.neutron.cloud) if spec.neutron else None
     async with hosts(file) as remote:
-        return await status_flow.status(wanted, machines(file, remote), neutron, now=time)
+        return await status_flow.status(wanted, machines(file, remote), neutron, StagerDesks(remote), now=time)
 
 
 def machines(file: SpecFile, remote: Remote) -> Machines:

@@ -8,7 +8,6 @@ import asyncio
 import ctypes
 import errno
 import os
-import resource
 import socket
 import struct
 from collections.abc import Iterable
@@ -42,7 +41,10 @@ Sockets = tuple[socket.socket, ...]
 
 
 class Watch:
-    """All routers' namespaces, from when the first `next` has returned until it is closed; for one event loop."""
+    """All routers' namespaces, from when the first `next` has returned until it is closed; for one event loop.
+
+    Each takes two descriptors; whoever runs it sees to it that there may be so many (faces/stager).
+    """
 
     def __init__(self, threads: DaemonThreads) -> None:
         self._threads = threads
@@ -55,9 +57,6 @@ class Watch:
         self._changed: set[str] = set()
         self._is_blind = False
         self._scratch = bytearray(1)
-        # Two descriptors a namespace.
-        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         netns.prepare()
         self._directory = _directory_events()
         self._loop.add_reader(self._directory, self._hear_directory)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from hotspare.codec import stager_json
-from hotspare.faces.daemon_process import only_one, teller, told_to_end
+from hotspare.faces.daemon_process import descriptors_raised, only_one, teller, told_to_end
 from hotspare.faces.stager.desk import desk
 from hotspare.model.errors import HotspareError
 from hotspare.model.stager import Settings
@@ -25,6 +25,9 @@ def main() -> int:
         settings = stager_json.settings(Path(sys.argv[1]).read_text(encoding="utf-8"))
         lock = only_one(settings.state_dir, f"stager of {settings.gateway}")
         try:
+            # Each router's namespace takes two to be watched, one for its connections, and one more while its
+            # addresses are announced.
+            descriptors_raised()
             asyncio.run(_work(settings))
         finally:
             os.close(lock)

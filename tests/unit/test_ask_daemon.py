@@ -1,4 +1,4 @@
-"""The script that asks a rescheduler where it runs: a process of its own, in real time, at a real desk."""
+"""The script that asks a daemon where it runs: a process of its own, in real time, at a real desk."""
 
 import asyncio
 import contextlib
@@ -8,10 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from hotspare.adapters.daemon_line import BROKEN, NOBODY, SCRIPT
 from hotspare.adapters.process import Processes
-from hotspare.adapters.rescheduler_desk import BROKEN, NOBODY, ReschedulerDesk
+from hotspare.adapters.rescheduler_desk import ReschedulerDesk
 from hotspare.adapters.site import PYTHON, script
+from hotspare.adapters.stager_desks import StagerDesks
+from hotspare.codec import stager_json
+from hotspare.faces.stager.desk import desk as stagers_desk
 from hotspare.model.errors import NotReachableError, RefusedError
+from hotspare.model.stager import Role, State
 from hotspare.ports import Done
 from pool_desk import Operated
 from standin.world import cloud
@@ -21,7 +26,7 @@ ANY = frozenset(range(256))
 
 async def asked(socket: Path, *, silence_s: float = 20.0) -> Done:
     told = json.dumps({"socket": str(socket), "request": {"ask": "state"}, "silence_s": silence_s})
-    stdin = script("ask_rescheduler.py")
+    stdin = script(SCRIPT)
     return await Processes().run("local", (*PYTHON, told), stdin=stdin, timeout_s=30, expect=ANY)
 
 
@@ -97,6 +102,50 @@ def test_an_adapter_tells_where_to_look_when_nobody_listens(tmp_path):
         assert "/var/log/hotspare/edge-rescheduler.log" in failed.value.hint
 
     asyncio.run(told())
+
+
+STATE = State(
+    "gw", "net2", Role.SPARE, 180, "fresh (2 s), 39 of 40 routers", 2.0, 40, {"r1": "QoS of qg-1: tbf"},
+    {"net1": "10.0.0.1, carries the gateway"}, 12, "",
+)  # fmt: skip
+
+
+class Keeper:
+    """A stager that only tells."""
+
+    def state(self) -> State:
+        return STATE
+
+
+def test_a_stager_tells_its_state_at_its_real_desk(tmp_path):
+    async def told() -> State:
+        async with stagers_desk(Keeper(), str(tmp_path / "gw.stager.sock")).open():  # type: ignore[arg-type]
+            return await StagerDesks(Processes(), run_dir=str(tmp_path)).state("gw", "net2")
+
+    assert asyncio.run(told()) == STATE
+
+
+def test_where_there_is_no_stager_its_log_is_named(tmp_path):
+    with pytest.raises(NotReachableError, match="the stager on net2: nobody answers") as failed:
+        asyncio.run(StagerDesks(Processes(), run_dir=str(tmp_path)).state("gw", "net2"))
+    assert "/var/log/hotspare/gw.stager.log" in failed.value.hint
+
+
+@pytest.mark.parametrize("lacks", list(stager_json.plain(STATE)))
+def test_a_stager_of_another_version_is_told_from_one_of_ours(tmp_path, lacks):
+    told = {name: value for name, value in stager_json.plain(STATE).items() if name != lacks}
+
+    async def asked() -> None:
+        async with answering(tmp_path / "gw.stager.sock", json.dumps({**told, "end": True}).encode() + b"\n"):
+            await StagerDesks(Processes(), run_dir=str(tmp_path)).state("gw", "net2")
+
+    with pytest.raises(RefusedError, match="speaks otherwise") as refused:
+        asyncio.run(asked())
+    assert "hotspare apply" in refused.value.hint
+
+
+def test_what_a_newer_stager_tells_beside_it_is_left_out():
+    assert stager_json.state({**stager_json.plain(STATE), "mood": "good", "end": True}) == STATE
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Ask a rescheduler on its socket, and print its answer line by line until the last one.
+"""Ask a daemon of this node on its socket, and print its answer line by line until the last one.
 
 Stand-alone: `python3 - '{"socket": …, "request": {"ask": "state"}, "silence_s": 20}'`.
 
