@@ -215,6 +215,7 @@ def _write_settings(call: Call) -> None:
         "state_dir": _state_dir(call),
         "socket": call["socket"],
         "homeward": call.yes("homeward"),
+        "unfenced": call.yes("unfenced"),
     }
     os.makedirs(identity.RUN_DIR, mode=0o755, exist_ok=True)
     os.makedirs(_state_dir(call), mode=0o700, exist_ok=True)
@@ -316,6 +317,9 @@ AGENT = Agent(
         Parameter("homeward", "boolean", default="no", short="all routers go to the cold gateway",
                   long="Whether all routers go to the agents of the cold gateway that has the pool's name, because the "
                        "strategy is being changed back. Else routers leave those agents, where there are such."),
+        Parameter("unfenced", "boolean", default="no", short="no fencing was asked for",
+                  long="Whether a lost node counts as off without having been fenced, as the file's fencing: none "
+                       "asks. Else nothing is moved from one while the cluster's stonith-enabled is false."),
         Parameter("python", "path", short="interpreter",
                   long="Python 3.11 or newer with openstacksdk. Empty: the one that the program neutron-l3-agent "
                        "names."),
