@@ -1,5 +1,6 @@
 """What a pool is in the cluster, and what becomes of it from one apply to the next."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -53,6 +54,12 @@ def test_every_node_is_promoted_under_its_own_host_with_agents_of_that_host() ->
     assert meta(found["edge-local-agents-clone"]) == {
         "clone-max": "3", "clone-node-max": "1", "interleave": "true", "notify": "false",
     }  # fmt: skip
+
+
+def test_only_where_the_file_asks_for_no_fencing_a_lost_node_counts_as_off() -> None:
+    assert "unfenced" not in parameters(elements(pool())["edge-rescheduler"])[""]
+    found = elements(re.sub(r", fence: \{.*?\}", "", pool()) + "\nfencing: none\n")
+    assert parameters(found["edge-rescheduler"])[""]["unfenced"] == "yes"
 
 
 def test_the_rescheduler_knows_every_node_and_its_host_and_no_secret() -> None:

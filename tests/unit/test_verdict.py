@@ -51,6 +51,14 @@ def test_a_cluster_that_may_not_act_knows_nothing(change: dict[str, object]) -> 
     assert of(active(nodes=nodes, **change)) == [UNKNOWN] * 3
 
 
+def test_a_lost_node_is_not_gone_because_somebody_has_switched_fencing_off() -> None:
+    nodes = tuple(node(name, online=name != "net3") for name in HOSTS)
+    unarmed = active(nodes=nodes, fencing_enabled=False)
+    assert of(unarmed) == [LIVE, LIVE, UNKNOWN]
+    asked_for = standings(unarmed, HOSTS, "edge", (), unfenced=True)
+    assert list(asked_for.values()) == [LIVE, LIVE, GONE]
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

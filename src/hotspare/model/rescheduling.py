@@ -38,6 +38,8 @@ class Settings:
     socket: str
     homeward: bool = False
     """The strategy changes back: all routers go to the identity of the pool's name, a cold gateway."""
+    unfenced: bool = False
+    """The file asks for a cluster without fencing: a node that is lost counts as off."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,10 +113,11 @@ def _rescheduler(name: str, spec: Spec) -> Element:
         "dhcp_agents_per_network": str(gateway.dhcp_agents_per_network),
         "weights": " ".join(weights),
     }
+    parameters |= {"python": neutron.python} if neutron.python else {}
     return primitive(
         rescheduler(name),
         "ocf:hotspare:rescheduler",
-        parameters | ({"python": neutron.python} if neutron.python else {}),
+        parameters if spec.fenced else parameters | {"unfenced": "yes"},
         meta={"migration-threshold": "3", "failure-timeout": "60s", "resource-stickiness": STICKINESS},
         operations=(
             Operation("start", "0s", 60),

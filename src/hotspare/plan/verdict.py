@@ -5,6 +5,7 @@ gateway's name. Routers leave the identity, or all of them go home to it; its st
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from hotspare.model.cluster import ClusterStatus, NodeState, Resource, Role
 from hotspare.model.routing import Standing
@@ -33,16 +34,24 @@ def drains(status: ClusterStatus) -> Mapping[str, str]:
 
 
 def standings(
-    status: ClusterStatus, hosts: Mapping[str, str], pool: str, draining: Collection[str], *, homeward: bool = False
+    status: ClusterStatus,
+    hosts: Mapping[str, str],
+    pool: str,
+    draining: Collection[str],
+    *,
+    homeward: bool = False,
+    unfenced: bool = False,
 ) -> Mapping[str, Standing]:
     """The standing of each of the pool's agents, by Neutron's host. `hosts` has the host of every node.
 
-    `homeward`: all routers go to the identity of the pool's name, so that every node of the pool is left.
+    `homeward`: all routers go to the identity of the pool's name, so that every node of the pool is left. `unfenced`:
+    the file asks, by `fencing: none`, for a node that is lost to count as off.
 
-    GONE needs a proof: Pacemaker's word that the node is off (fenced, or shut down; a file with `fencing: none` asks
-    for a lost node to count as that), or the data plane's own word that it is silent there. What Pacemaker itself
-    cannot say, or is about to change, is UNKNOWN.
+    GONE needs a proof: Pacemaker's word that the node is off (fenced, or shut down), or the data plane's own word that
+    it is silent there. What Pacemaker itself cannot say, or is about to change, is UNKNOWN; so is a lost node where
+    somebody has switched fencing off (`stonith-enabled=false`) and the file does not know of it.
     """
+    status = status if status.fencing_enabled or unfenced else replace(status, nodes=_unproved(status))
     identities = (pool,) if homeward or has_identity(status, pool) else ()
     if status.dc is None or not status.quorate or status.maintenance:
         return dict.fromkeys((*hosts.values(), *identities), Standing.UNKNOWN)
@@ -50,6 +59,10 @@ def standings(
         host: _standing(status, node, local(pool), leaving=homeward or node in draining) for node, host in hosts.items()
     }
     return found | {identity: _of_identity(status, identity, leaving=not homeward) for identity in identities}
+
+
+def _unproved(status: ClusterStatus) -> tuple[NodeState, ...]:
+    return tuple(node if node.online else replace(node, unclean=True) for node in status.nodes)
 
 
 def has_identity(status: ClusterStatus, pool: str) -> bool:

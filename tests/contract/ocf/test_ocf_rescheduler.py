@@ -92,6 +92,7 @@ def test_the_daemon_runs_by_itself_with_its_settings_and_nothing_is_left_of_it(p
         "state_dir": "/var/lib/hotspare/edge",
         "socket": "/run/hotspare/mover.sock",
         "homeward": False,
+        "unfenced": False,
     }
     assert node.run("cat", "/var/log/hotspare/mover.log") == (
         "settings /run/hotspare/mover.json /usr/lib/ocf/lib/hotspare/python True\n"

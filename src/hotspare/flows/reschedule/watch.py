@@ -83,7 +83,14 @@ class Watch:
         self._seen_s = self._now()
         self._trouble = "the cluster does not answer any more"
         self._drains = {} if settings.homeward else _drains(status, settings)
-        self._standings = standings(status, settings.hosts, settings.pool, self._drains, homeward=settings.homeward)
+        self._standings = standings(
+            status,
+            settings.hosts,
+            settings.pool,
+            self._drains,
+            homeward=settings.homeward,
+            unfenced=settings.unfenced,
+        )
         self._forbidden = forbidden(status, settings)
         for host, standing in self._standings.items():
             if standing in {Standing.LIVE, Standing.LEAVING}:

@@ -151,6 +151,7 @@ def _settings(call: Call) -> dict[str, object]:
         "state_dir": _state_dir(call),
         "socket": call["socket"],
         "homeward": call.yes("homeward"),
+        "unfenced": call.yes("unfenced"),
     }
 
 
@@ -196,6 +197,9 @@ AGENT = Agent(
         Parameter("homeward", "boolean", default="no", short="all routers go to the cold gateway",
                   long="Whether all routers go to the agents of the cold gateway that has the pool's name, because the "
                        "strategy is being changed back. Else routers leave those agents, where there are such."),
+        Parameter("unfenced", "boolean", default="no", short="no fencing was asked for",
+                  long="Whether a lost node counts as off without having been fenced, as the file's fencing: none "
+                       "asks. Else nothing is moved from one while the cluster's stonith-enabled is false."),
         Parameter("python", "path", short="interpreter",
                   long="Python 3.11 or newer with openstacksdk. Empty: the one that the program neutron-l3-agent "
                        "names."),
