@@ -211,7 +211,7 @@ class Stager:
             return self._carriers_state()
         fresh = self.spare.freshness()
         told = self.spare.standings()
-        self._score = freshness.score(fresh, self._score)
+        self._score = freshness.score(fresh, self._score, stale_after_s=self._settings.stale_after_s)
         score = freshness.Score(self._score)
         trouble = told.trouble
         if not trouble and (fresh.equal_s is None or fresh.equal_s > self._settings.stale_after_s):

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
-FRESH_S = 30.0
-STALE_S = 90.0
-"""A twin is fresh once it was equal to the carrier within the one, and until it was not within the other: a value that
-hovers between them changes nothing, so that the cluster is not told twice a minute.
+AGAIN = 0.5
+"""A twin that was stale is fresh again once it was equal to the carrier within half of the time after which it is
+stale: an age that hovers changes nothing, so that the cluster is not told twice a minute.
 """
 SOUND = 0.9
 """A twin with a lower share of warm routers is a partial one."""
@@ -37,13 +36,14 @@ class Freshness:
     """Those of them that the agents would have to build."""
 
 
-def score(twin: Freshness, before: int) -> Score:
+def score(twin: Freshness, before: int, *, stale_after_s: float) -> Score:
     """The promotion score of a spare whose score was `before`."""
     if twin.equal_s is None or (twin.routers and twin.cold == twin.routers):
         return Score.COLD
     if twin.routers - twin.cold < SOUND * twin.routers:
         return Score.PARTIAL
-    return Score.FRESH if twin.equal_s <= (STALE_S if before == Score.FRESH else FRESH_S) else Score.STALE
+    fresh_s = stale_after_s if before == Score.FRESH else AGAIN * stale_after_s
+    return Score.FRESH if twin.equal_s <= fresh_s else Score.STALE
 
 
 def words(twin: Freshness, told: Score) -> str:
