@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from hotspare.plan.twin.freshness import Freshness, Score, score, words
 
-
 score_of = partial(score, stale_after_s=30)
 
 

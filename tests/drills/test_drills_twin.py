@@ -1,0 +1,113 @@
+"""Drills on a gateway whose spare keeps a twin, and what must never be heard of one."""
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hotspare.lab.cluster_file import GATEWAY
+from lab_parts import Lab, eventually
+from lab_twin import Twin, overhearing, twinned
+
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),  # of openstacksdk, about itself
+]
+
+DRILL_LIMIT_S = 900
+LIVE_PORTS = (
+    "ovs-vsctl --bare --columns=name find Port tag!=4095 | grep -E '^(qr|qg)-' || : ; "
+    "ovs-vsctl --bare --columns=name find Interface external_ids:iface-id!=none | grep -E '^(qr|qg)-' || :"
+)
+
+
+@pytest.fixture(scope="module")
+def twin(lab: Lab) -> Iterator[Twin]:
+    with twinned(lab) as made:
+        yield made
+
+
+def drilled(twin: Twin, output: Path, fault: str) -> dict[str, Any]:
+    """The report of a drill that said yes to everything."""
+    twin.fresh()
+    twin.lab.hotspare("drill", fault, "--yes", "--output", str(output), timeout_s=DRILL_LIMIT_S)
+    report: dict[str, Any] = json.loads((output / "report.json").read_text())
+    assert report["verdict"] == "yes", report["why"]
+    assert report["routers"]["back"] == report["routers"]["total"] > 0
+    assert {audit["answer"] for audit in report["audits"]} == {"yes"}
+    return report
+
+
+def silent(twin: Twin, node: str) -> bool:
+    """Whether no router's port on the node may forward."""
+    return twin.lab.ssh(node, LIVE_PORTS).strip() == ""
+
+
+def test_the_twin_of_a_node_that_loses_its_power_forwards_and_connections_live_on(twin, tmp_path):
+    carrier = twin.carrier()
+    report = drilled(twin, tmp_path, "poweroff")
+    assert report["node"] == carrier != report["carrier"]
+    assert {one["kept"] for one in report["tcp"]} == {"yes"}, report["tcp"]
+
+
+def test_takeovers_over_and_back_lose_nothing(twin, tmp_path):
+    carriers = [drilled(twin, tmp_path / str(turn), "standby")["carrier"] for turn in range(4)]
+    assert carriers[0] == carriers[2] != carriers[1] == carriers[3]
+
+
+def test_a_stager_that_is_killed_costs_no_router_and_is_back_with_a_fresh_twin(twin):
+    carrier, spare = twin.carrier(), twin.spare()
+    agents = f"cat /run/hotspare/{GATEWAY}-*.pid"
+    before = twin.lab.ssh(carrier, agents)
+    with overhearing(twin.lab, spare) as heard:
+        for node in (spare, carrier):
+            dead = twin.stager_pid(node)
+            twin.kill_stager(node)
+            eventually(
+                lambda node=node, dead=dead: twin.stager_pid(node) not in ("", dead), within_s=60, what="a new stager"
+            )
+        twin.fresh()
+    assert not heard.frames
+    assert twin.carrier() == carrier
+    assert twin.lab.ssh(carrier, agents) == before
+
+
+def test_a_spare_that_loses_its_power_says_nothing_when_it_boots(twin):
+    spare = twin.spare()
+    with overhearing(twin.lab, spare) as heard:
+        twin.lab.lab("power", spare, "cycle")
+        twin.fresh()
+        assert silent(twin, spare)
+    assert not heard.frames
+
+
+@pytest.mark.parametrize("end", ["kill -9", "kill"])
+def test_a_spare_whose_switch_is_restarted_says_nothing(twin, end):
+    spare = twin.spare()
+    with overhearing(twin.lab, spare) as heard:
+        twin.lab.ssh(spare, f"{end} $(cat /run/openvswitch/ovs-vswitchd.pid); systemctl restart ovs-vswitchd")
+        twin.fresh()
+        assert silent(twin, spare)
+    assert not heard.frames
+
+
+def test_an_agent_that_somebody_starts_on_a_spare_lets_nothing_go(twin):
+    spare = twin.spare()
+    with overhearing(twin.lab, spare) as heard:
+        twin.lab.ssh(spare, "systemctl start neutron-openvswitch-agent")
+        try:
+            ready = "ovs-vsctl get-controller br-int | grep -q 6633 && ss -lnt | grep -q 6633 && echo yes || :"
+            eventually(lambda: twin.lab.ssh(spare, ready) != "", within_s=90, what="the agent is at work")
+            for _look in range(10):
+                assert silent(twin, spare)
+        finally:
+            with suppress(AssertionError):
+                twin.lab.ssh(
+                    spare,
+                    "systemctl kill -s KILL neutron-openvswitch-agent; systemctl stop -f neutron-openvswitch-agent",
+                )
+        twin.fresh()
+    assert not heard.frames

@@ -1,0 +1,129 @@
+"""The lab with a gateway of strategy `twin`: who carries it, how its spare stands, what a node says on its cables."""
+
+import json
+import select
+import socket
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from hotspare.lab.cluster_file import GATEWAY, cluster_yaml
+from hotspare.lab.namespace import entered
+from hotspare.model.drill import Strategy
+from lab_parts import HOTSPARE, Lab, eventually
+
+NODES = ("net1", "net2")
+FRESH_S = 240
+_ETH_P_ALL = 3  # linux/if_ether.h
+_MAC_OF_NEUTRON = b"\xfa\x16\x3e"
+"""How the macs of its ports begin. Source: Neutron, `base_mac`."""
+
+
+@contextmanager
+def twinned(lab: Lab) -> Iterator["Twin"]:
+    """The lab's gateway is of strategy `twin`, with a fresh spare; afterwards it is as its file says."""
+    own = lab.layout.cluster_yaml.read_text()
+    lab.layout.cluster_yaml.write_text(cluster_yaml(lab.layout, Strategy.TWIN))
+    try:
+        lab.hotspare("apply", timeout_s=600)
+        twin = Twin(lab)
+        twin.fresh()
+        yield twin
+    finally:
+        lab.layout.cluster_yaml.write_text(own)
+        lab.hotspare("apply", timeout_s=600)
+
+
+@dataclass(frozen=True)
+class Twin:
+    """The gateway of a lab."""
+
+    lab: Lab
+
+    def line(self) -> dict[str, Any]:
+        """What `hotspare status` says of the gateway."""
+        return next(line for line in self._status()["gateways"] if line["name"] == GATEWAY)
+
+    def carrier(self) -> str:
+        return str(self.line()["carrier"])
+
+    def spare(self) -> str:
+        """The other node that may carry it."""
+        carrier = self.carrier()
+        return next(node for node in NODES if node != carrier)
+
+    def state(self, node: str) -> dict[str, Any]:
+        """What the stager tells of itself; empty where it does not answer."""
+        ask = "import json; from hotspare_ocf import daemon; print(json.dumps(daemon.ask('{}', within_s=5)))"
+        ask = ask.format(f"/run/hotspare/{GATEWAY}.stager.sock")
+        told = self.lab.ssh(node, f'PYTHONPATH=/usr/lib/ocf/lib/hotspare python3 -c "{ask}" 2>/dev/null || echo "{{}}"')
+        state: dict[str, Any] = json.loads(told)
+        return state
+
+    def fresh(self) -> None:
+        """Everything is well: every router served, and the spare's twin as fresh as it can be."""
+        told: dict[str, Any] = {}
+
+        def well() -> bool:
+            told.update(self._status())
+            return told["answer"] == "yes"
+
+        eventually(well, within_s=FRESH_S, what=lambda: f"all is well: {told.get('lines')}")
+
+    def stager_pid(self, node: str) -> str:
+        return self.lab.ssh(node, f"head -1 /run/hotspare/{GATEWAY}.stager.pid 2>/dev/null || :").strip()
+
+    def kill_stager(self, node: str) -> None:
+        """It has seen its last instruction."""
+        self.lab.ssh(node, f"kill -9 {self.stager_pid(node)}")
+
+    def _status(self) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(self.lab.desk("sh", "-c", f"{HOTSPARE} status --json || :", timeout_s=120))
+        return told
+
+
+@dataclass
+class Overheard:
+    """Frames that a node sent from a mac of Neutron's, by cable."""
+
+    frames: Counter[str] = field(default_factory=Counter)
+
+
+@contextmanager
+def overhearing(lab: Lab, node: str) -> Iterator[Overheard]:
+    """What the node says in a router's name, on its public and its tenant network, for as long as this lasts.
+
+    Taken at the other end of its cables, where every frame of it has to pass.
+    """
+    heard = Overheard()
+    with entered(lab.layout.switch):
+        cables = [lab.layout.machine(node).cable(network) for network in ("public", "tenant")]
+        taps = {cable: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL)) for cable in cables}
+        for cable, tap in taps.items():
+            tap.bind((cable, 0))
+    ending, end = socket.socketpair()
+    listening = threading.Thread(target=_listen, args=(taps, ending, heard))
+    listening.start()
+    try:
+        yield heard
+    finally:
+        end.close()
+        listening.join()
+        ending.close()
+        for tap in taps.values():
+            tap.close()
+
+
+def _listen(taps: dict[str, socket.socket], ending: socket.socket, heard: Overheard) -> None:
+    while True:
+        ready, _, _ = select.select([ending, *taps.values()], [], [])
+        if ending in ready:
+            return
+        for cable, tap in taps.items():
+            if tap in ready:
+                frame, (_, _, kind, *_) = tap.recvfrom(2048)
+                if kind != socket.PACKET_OUTGOING and frame[6:9] == _MAC_OF_NEUTRON:
+                    heard.frames[cable] += 1
