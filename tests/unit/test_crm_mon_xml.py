@@ -113,3 +113,18 @@ def test_a_trouble_that_is_over_is_not_told_though_pacemaker_still_shows_it(resu
         'interval="31000" task="monitor"/></failures></pacemaker-result>'
     )
     assert len(found.degraded) == told
+
+
+@pytest.mark.parametrize(("promoted", "told"), [("10:00:42", 1), ("10:02:00", 0)])
+def test_a_spares_trouble_is_over_when_it_is_promoted(promoted: str, told: int) -> None:
+    operations = (
+        '<operation_history call="12" task="monitor" rc="190" interval="59000ms" '
+        'last-rc-change="Wed Nov 25 10:00:43 2026"/>'
+        f'<operation_history call="20" task="promote" rc="0" last-rc-change="Wed Nov 25 {promoted} 2026"/>'
+    )
+    found = crm_mon_xml.read(
+        f'<pacemaker-result><node_history><node name="net1"><resource_history id="x">{operations}</resource_history>'
+        '</node></node_history><failures><failure op_key="x_monitor_59000" node="net1" exitcode="190" call="12" '
+        'interval="59000" task="monitor"/></failures></pacemaker-result>'
+    )
+    assert len(found.degraded) == told

@@ -22,6 +22,8 @@ CRM_MON = ("crm_mon", "--one-shot", "--output-as=xml", "--inactive", "--failcoun
 """The command whose output this module reads. Exit 0; 102 where Pacemaker does not run on the node."""
 
 INFINITY = 1_000_000
+_ROLES = frozenset({"start", "stop", "promote", "demote"})
+"""Tasks after which a resource is another one."""
 _UNDER_WAY = 193
 """Exit code that stands for a result that is still to come. Source: Pacemaker 2.1, PCMK_OCF_UNKNOWN."""
 _OLD_ROLES = {"Master": Role.PROMOTED, "Slave": Role.UNPROMOTED}
@@ -187,20 +189,24 @@ def _repeated(found: ET.Element) -> tuple[str, str]:
 
 
 def _well_again(root: ET.Element) -> Iterator[tuple[str, str, tuple[str, str]]]:
-    """Node, resource, task and interval of the operations whose last result is not a degraded one.
+    """Node, resource, task and interval of the operations whose last result is not a degraded one, or is from before
+    the resource got the role that it has.
 
     Pacemaker keeps the last failure and the last success of an operation side by side, each with the time at which the
-    result changed; the younger one is what is so.
+    result changed; the younger one is what is so. It also keeps the trouble of an unpromoted one after its promotion,
+    when nobody looks for that any more (2.1.5, measured).
     """
     for node in root.iterfind("node_history/node"):
         for history in node.iterfind("resource_history"):
             last: dict[tuple[str, str], tuple[float, bool]] = {}
+            roles = [_changed_s(one) for one in history.iterfind("operation_history") if _text(one, "task") in _ROLES]
+            role_s = max(roles, default=0.0)
             for operation in history.iterfind("operation_history"):
                 result = (_changed_s(operation), int(operation.get("rc", "1")) in _DEGRADED)
                 key = _repeated(operation)
                 last[key] = max(result, last.get(key, result))
-            for key, (_, is_degraded) in last.items():
-                if not is_degraded:
+            for key, (changed_s, is_degraded) in last.items():
+                if not is_degraded or changed_s < role_s:
                     yield _text(node, "name"), _text(history, "id").partition(":")[0], key
 
 
