@@ -269,7 +269,9 @@ def test_a_stager_that_died_is_told_and_launched_anew_and_nothing_fails(prepared
     kill_stager(node, signal.SIGKILL)
     assert gateway(node, "monitor").code == 191
     assert live_ports(node)
+    assert scores(node)[-1] == "--update 199", "a carrier without a stager is still above every spare"
     node.wait(lambda: gateway(node, "monitor").code == 8, within_s=10, until="the new one answers")
+    assert scores(node)[-1] == "--update 199"
 
 
 def test_a_stager_that_cannot_live_leaves_a_cold_spare(prepared: OcfNode) -> None:

@@ -12,9 +12,7 @@ SOUND = 0.9
 
 
 class Score(IntEnum):
-    """What Pacemaker is told. The carrier's is above all, or a fresh spare would have the gateway moved to it; all are
-    below the carrier's stickiness (plan/primitives.py), so that no score moves a gateway that is well.
-    """
+    """What Pacemaker is told. The carrier's is above all, or a fresh spare would have the gateway moved to it."""
 
     COLD = 100
     """As of a spare of strategy `cold`: nothing is ready."""

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 COLD = 100
 """Of a spare that starts from nothing; leaves room for fresher ones above and staler ones below."""
 
-_LEAST, _MOST = 1, 199
-"""Differences stay below the stickiness (plan/primitives.py), so that no twin that is fresher moves what runs."""
+CARRIES = 199
+"""Of the node that carries the gateway, with or without a stager: above all spares, whatever their twins, because
+Pacemaker promotes by these scores alone and does not mind who is promoted (2.1.5, measured).
+"""
+_LEAST, _MOST = 1, CARRIES
 
 _CRM_ATTRIBUTE = "/usr/sbin/crm_attribute"
 _CRM_WAIT_S = 5.0

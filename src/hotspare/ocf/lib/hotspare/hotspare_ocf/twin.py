@@ -100,16 +100,17 @@ def trouble(call: Call, role: str) -> str:
             stager.stop(gateway, deadline=call.deadline)
         preference.tell_changed(gateway, preference.COLD)
         return ""
+    without = preference.CARRIES if role == markers.PROMOTED else preference.COLD
     process, said = stager.ensure(call)
     if process or said:
-        preference.tell_changed(gateway, preference.COLD)
+        preference.tell_changed(gateway, without)
         return said
     try:
         state = stager.asked(gateway, "state", within_s=min(_ASK_S, call.remaining_s() / 2))
     except StagerError as error:
-        preference.tell_changed(gateway, preference.COLD)
+        preference.tell_changed(gateway, without)
         return _replaced(call, str(error)) if call.level >= _LEVEL_ANSWERS else ""
-    preference.tell_changed(gateway, preference.of(state))
+    preference.tell_changed(gateway, without if role == markers.PROMOTED else preference.of(state))
     return str(state.get("trouble") or "") if call.level >= _LEVEL_ANSWERS else ""
 
 
