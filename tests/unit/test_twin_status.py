@@ -29,7 +29,7 @@ def spare(node: str = "net1", equal_s: float | None = 2.0, **changes: object) ->
     """As a stager tells it (flows/stage/stager.py, `Stager.state`)."""
     cold = changes.get("cold", {})
     fresh = Freshness(equal_s, 3, len(cold))  # type: ignore[arg-type]
-    told = score(fresh, Score.COLD)
+    told = score(fresh, Score.COLD, stale_after_s=60)
     whole = State(GATEWAY, node, Part.SPARE, told, words(fresh, told), equal_s, fresh.routers)
     return dataclasses.replace(whole, **changes)
 
