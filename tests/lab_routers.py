@@ -28,7 +28,8 @@ def bound(lab: Lab, hosts: tuple[str, ...]) -> None:
         wanted = [(router, agents[hosts[number % len(hosts)]]) for number, router in enumerate(routers)]
         with ThreadPoolExecutor() as at_once:
             tuple(at_once.map(lambda pair: _bind(network, *pair), wanted))
-    eventually(lambda: _all_served(lab), within_s=300, what="every router is served where it is bound")
+    limit_s = max(300, 20 * len(wanted))  # some seconds of CPU time each, on few cores
+    eventually(lambda: _all_served(lab), within_s=limit_s, what="every router is served where it is bound")
 
 
 def _all_served(lab: Lab) -> bool:
