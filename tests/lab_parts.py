@@ -50,7 +50,7 @@ class Lab:
         verb, *rest = words
         return run([HOTSPARE, "lab", verb, "--name", self.name, *rest], expect, timeout_s)
 
-    def desk(self, *argv: str, expect: int = 0, timeout_s: float = 60) -> str:
+    def desk(self, *argv: str, expect: int = 0, timeout_s: float = 180) -> str:
         """A command at the operator's desk: in the lab's network, with its cloud and cluster file set.
 
         The same as `hotspare lab shell -- COMMAND`, without the second that it takes to start: tests ask often.
@@ -62,7 +62,7 @@ class Lab:
         """`hotspare WORDS` at the operator's desk."""
         return self.desk(HOTSPARE, *words, expect=expect, timeout_s=timeout_s)
 
-    def ssh(self, machine: str, command: str, *, expect: int = 0, timeout_s: float = 60) -> str:
+    def ssh(self, machine: str, command: str, *, expect: int = 0, timeout_s: float = 180) -> str:
         """A shell command on a machine, as by `hotspare lab ssh MACHINE -- COMMAND`."""
         argv = ["ssh", "-F", str(self.layout.ssh_config), self.layout.machine(machine).name, "--", command]
         return self.desk(*argv, expect=expect, timeout_s=timeout_s)

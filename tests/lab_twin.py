@@ -16,7 +16,7 @@ from hotspare.model.drill import Strategy
 from lab_parts import HOTSPARE, Lab, eventually
 
 NODES = ("net1", "net2")
-FRESH_S = 240
+FRESH_S = 400
 _ETH_P_ALL = 3  # linux/if_ether.h
 _MAC_OF_NEUTRON = b"\xfa\x16\x3e"
 """How the macs of its ports begin. Source: Neutron, `base_mac`."""

@@ -57,4 +57,4 @@ def test_nodes_in_standby_hand_their_routers_over_and_back_and_keep_nothing(clus
         carriers.append(report["carrier"])
     assert carriers[0] == carriers[2] != carriers[1]
     # A monitor that looked while routers were being built says so until it looks again.
-    eventually(lambda: status(cluster)["answer"] == "yes", within_s=90, what="all is well")
+    eventually(lambda: status(cluster)["answer"] == "yes", within_s=200, what="all is well")

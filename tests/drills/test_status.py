@@ -22,7 +22,7 @@ def cluster(lab: Lab) -> Lab:
     """The lab with the cluster of its file, and all well."""
     lab.hotspare("apply", timeout_s=600)
     asked = ("sh", "-c", f"{HOTSPARE} status >/dev/null; echo $?")
-    eventually(lambda: lab.desk(*asked).strip() == "0", within_s=180, what="all is well")
+    eventually(lambda: lab.desk(*asked).strip() == "0", within_s=300, what="all is well")
     return lab
 
 
@@ -54,13 +54,13 @@ def test_with_one_node_off_the_others_tell(cluster):
     cluster.lab("power", "net3", "off")
     asked = ("sh", "-c", f"{HOTSPARE} status >/dev/null; echo $?")
     try:
-        eventually(lambda: cluster.desk(*asked).strip() == "1", within_s=120, what="the others miss net3")
+        eventually(lambda: cluster.desk(*asked).strip() == "1", within_s=200, what="the others miss net3")
         found = lines(cluster.hotspare("status", "--json", expect=1))
         assert found["quorum"]["details"][0].startswith("net3")
         assert found["routers"]["answer"] == "yes"
     finally:
         cluster.lab("power", "net3", "on")
-    eventually(lambda: cluster.desk(*asked).strip() == "0", within_s=120, what="net3 is a member again")
+    eventually(lambda: cluster.desk(*asked).strip() == "0", within_s=300, what="net3 is a member again")
 
 
 def test_neutron_says_what_the_gateway_has(cluster, monkeypatch):
