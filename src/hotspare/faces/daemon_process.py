@@ -6,11 +6,56 @@ import json
 import os
 import resource
 import signal
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 from hotspare.adapters.machine_log import MachineLog
+from hotspare.model.errors import HotspareError
 from hotspare.ports import Tell
+
+EXIT_FAILED, EXIT_USAGE = 1, 2
+S = TypeVar("S")
+
+
+def works_by_its_settings(
+    module: str,
+    *,
+    read: Callable[[str], S],
+    whose: Callable[[S], tuple[str, str]],
+    work: Callable[[S], Coroutine[Any, Any, None]],
+) -> int:
+    """The daemon works by the settings in the file that its command line names. The exit status: 0 when it was told to
+    end.
+
+    `read` makes settings of the file's text (ValueError: it cannot); `whose` gives their directory and what it is a
+    daemon of, so that there is only one.
+    """
+    if len(sys.argv) != 2:
+        print(f"usage: python -m {module} SETTINGS.json", file=sys.stderr)
+        return EXIT_USAGE
+    try:
+        settings = read(Path(sys.argv[1]).read_text(encoding="utf-8"))
+        lock = only_one(*whose(settings))
+        try:
+            asyncio.run(work(settings))
+        finally:
+            os.close(lock)
+    except HotspareError as error:
+        print(f"error: {error.message}\nwhat to do: {error.hint}", file=sys.stderr)
+        return EXIT_FAILED
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    return 0
+
+
+def leave(code: int) -> None:
+    """The process ends at once, whatever its threads are in the middle of."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def only_one(state_dir: str, what: str) -> int:

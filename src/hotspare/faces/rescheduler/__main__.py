@@ -1,40 +1,24 @@
 """`python -m hotspare.faces.rescheduler SETTINGS.json`: works until it is told to end, and then ends within 5 s."""
 
 import asyncio
-import os
-import sys
 from contextlib import suppress
-from pathlib import Path
 
 from hotspare.codec import rescheduling_json
-from hotspare.faces.daemon_process import only_one, teller, told_to_end
+from hotspare.faces.daemon_process import leave, teller, told_to_end, works_by_its_settings
 from hotspare.faces.rescheduler.desk import Desk
-from hotspare.model.errors import HotspareError
 from hotspare.model.rescheduling import Settings
 from hotspare.wiring import rescheduling
-
-EXIT_FAILED, EXIT_USAGE = 1, 2
 
 
 def main() -> int:
     """The exit status: 0 when it was told to end."""
-    if len(sys.argv) != 2:
-        print("usage: python -m hotspare.faces.rescheduler SETTINGS.json", file=sys.stderr)
-        return EXIT_USAGE
-    try:
-        settings = rescheduling_json.settings(Path(sys.argv[1]).read_text(encoding="utf-8"))
-        lock = only_one(settings.state_dir, f"rescheduler of {settings.pool}")
-        try:
-            asyncio.run(_work(settings))
-        finally:
-            os.close(lock)
-    except HotspareError as error:
-        print(f"error: {error.message}\nwhat to do: {error.hint}", file=sys.stderr)
-        return EXIT_FAILED
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_FAILED
-    return 0
+    return works_by_its_settings(
+        "hotspare.faces.rescheduler", read=rescheduling_json.settings, whose=_whose, work=_work
+    )
+
+
+def _whose(settings: Settings) -> tuple[str, str]:
+    return settings.state_dir, f"rescheduler of {settings.pool}"
 
 
 async def _work(settings: Settings) -> None:
@@ -57,7 +41,4 @@ async def _work(settings: Settings) -> None:
 
 if __name__ == "__main__":
     # Threads may wait for a controller that is dead; they hold nothing that would have to be put away.
-    code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    leave(main())
