@@ -154,6 +154,6 @@ class Mover:
             del self._flying[carrier.move.router]
             self._in_lane[lane] -= 1
         if outcome.well and bound_s:
-            self._pace(lane).forwarding(self._world.now() - bound_s[0])
+            self._pace(lane).forwarding(self._world.now() - bound_s[0], known_to_s=self._ports.known_to_s)
         self._ended(outcome)
         self._dispatch()

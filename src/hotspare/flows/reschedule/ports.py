@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,7 +10,7 @@ from enum import StrEnum
 from hotspare.flows.reschedule.calls import Calls, First
 from hotspare.model.errors import HotspareError
 from hotspare.model.routing import RouterPort
-from hotspare.plan.pacing import SEEN_EVERY_S
+from hotspare.plan.pacing import SEEN_EVERY_S, pause_s
 from hotspare.ports import Scheduling
 
 FAILED_FOR_S = 10.0
@@ -41,12 +41,14 @@ class _Wait:
 
 
 class PortWatch:
-    """Asks for the ports of all routers that somebody waits for, once a second, for as long as there are any."""
+    """Asks for the ports of all routers that somebody waits for, at most once a second, as long as there are any."""
 
     def __init__(self, scheduling: Scheduling, calls: Calls, *, now: Callable[[], float]) -> None:
         self._scheduling, self._calls, self._now = scheduling, calls, now
         self._waits: dict[str, _Wait] = {}
         self._awake = asyncio.Event()
+        self.known_to_s = SEEN_EVERY_S
+        """How closely it is known when a port was wired: so long is the pause between two looks."""
 
     async def wired(self, router: str, host: str, *, within_s: float, is_moot: Callable[[], bool]) -> Wired:
         """Whether all ports of the router are wired on the host within the limit. A router without ports is.
@@ -84,14 +86,14 @@ class PortWatch:
             await self._awake.wait()
             self._awake.clear()
             while self._waits:
-                await asyncio.sleep(SEEN_EVERY_S)
+                await asyncio.sleep(self.known_to_s)
                 await self._look()
 
     async def _look(self) -> None:
         routers = tuple(self._waits)
         found: Mapping[str, list[RouterPort]] | None = None
         with suppress(HotspareError):  # whoever waits has a limit, and the trouble is told by those who look and move
-            found = _by_router(await self._calls.ask("ports", First.READ, lambda: self._scheduling.ports(routers)))
+            found = _by_router(await self._calls.ask("ports", First.READ, lambda: self._asked(routers)))
         for router in routers:
             wait = self._waits.get(router)
             if wait is None or wait.answer.done():
@@ -103,6 +105,13 @@ class PortWatch:
                 answer = Wired.LATE
             if answer is not None:
                 wait.answer.set_result(answer)
+
+    async def _asked(self, routers: Collection[str]) -> tuple[RouterPort, ...]:
+        begun_s = self._now()
+        try:
+            return await self._scheduling.ports(routers)
+        finally:
+            self.known_to_s = pause_s(self._now() - begun_s)
 
     def _judged(self, wait: _Wait, ports: list[RouterPort]) -> Wired | None:
         if not wait.on_host:
