@@ -10,10 +10,12 @@ from stager_world import Machine
 from twin_node import GATEWAY, NORMAL, is_twin, router
 
 import virtual_time
+from hotspare.codec.twin_frames import Frame
+from hotspare.flows.stage.payload import Payload
+from hotspare.model.dataplane import DROP_PARKED
 from hotspare.model.errors import RefusedError, TimedOutError
 from hotspare.model.stager import Role
 from hotspare.model.staging import SeenPlug
-from hotspare.plan.twin.flows import DROP
 from hotspare.plan.twin.freshness import Score
 
 ONE, TWO, THREE = router("r1", "qr-a", "qg-b"), router("r2", "qr-c", "qg-d"), router("r3", "qr-e")
@@ -33,7 +35,7 @@ def machines() -> tuple[Machine, Machine]:
     """net1 carries the gateway with two routers; net2 is a spare, freshly booted."""
     air = {}
     net1, net2 = Machine("net1", air), Machine("net2", air)
-    net1.node.flows = {"br-int": frozenset([NORMAL, DROP]), "br-ex": frozenset([NORMAL])}
+    net1.node.flows = {"br-int": frozenset([NORMAL, DROP_PARKED]), "br-ex": frozenset([NORMAL])}
     for made in (ONE, TWO):
         net1.agents_make(made)
     net1.node.carried = GATEWAY
@@ -228,3 +230,15 @@ async def test_where_another_gateway_is_carried_there_is_no_twin_until_it_is_gon
     assert net2.stager.state().score < Score.FRESH
     net2.node.carried = ""
     await until(lambda: has_twins(net2, ONE, TWO), within_s=10)
+
+
+@story
+async def test_a_spare_that_lost_a_change_is_not_fresh_and_finds_the_thread_again():
+    net1, net2 = machines()
+    await fresh(net2)
+    net2.wire.hear("net1", Frame(Payload.CHANGE, b"rubbish"))
+    net1.agents_make(THREE)
+    await until(lambda: net2.stager.state().score < Score.FRESH, within_s=40)
+    assert "twin.not_understood" in net2.told
+    await until(lambda: has_twins(net2, ONE, TWO, THREE), within_s=90)
+    await fresh(net2)

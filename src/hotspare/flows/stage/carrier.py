@@ -63,6 +63,9 @@ class Carrier:
         """All that a spare has to know that has just begun to listen; its connections follow by themselves."""
         if self._connections is not None:
             self._connections.renew()
+        return self._planes()
+
+    def _planes(self) -> list[Frame]:
         return [] if self.plane is None else [Frame(Payload.PLANE, dataplane_json.text(self.plane).encode())]
 
     @property
@@ -114,6 +117,8 @@ class Carrier:
         if self._now() - self._compared_s >= COMPARE_S:
             self._compared_s = self._now()
             self._node.forget()
+            if self.plane is not None:
+                self._publisher.publish(self._planes())  # a spare that has lost the thread finds it again
         self._settle_at_s = None
         self._node.forget_flows()
 

@@ -33,10 +33,8 @@ PAUSE_S, PAUSE_MAX_S = 0.5, 15.0
 class Standings:
     """What a spare has to do with, as far as it is known."""
 
-    wanted: DataPlane | None
     cold: Mapping[str, str]
-    hindered: Mapping[str, str]
-    """Namespace → what hindered the last steps in it."""
+    """Router → why there is no twin of it."""
     trouble: str
 
 
@@ -91,6 +89,7 @@ class Spare:
         try:
             await self._taken(came)
         except ValueError as wrong:
+            self._coming = None  # what changes another plane than this one has is not taken; a whole one follows
             self._trouble = f"{peer} tells what this version does not understand: {wrong}"
             self._tell("twin.not_understood", {"gateway": self._settings.gateway, "peer": peer, "why": str(wrong)})
 
@@ -100,15 +99,14 @@ class Spare:
                 self._coming = None
             case Frame(Payload.PLANE, payload):
                 self._coming = dataplane_json.plane(payload.decode())
+                self._heard()
             case Frame(Payload.CHANGE, payload) if self._coming is not None:
                 self._coming = applied(self._coming, dataplane_json.delta(payload.decode()))
                 self._heard()
             case Frame(Payload.CONNECTIONS, payload) if self._keep is not None:
                 self._connections = self._connections or self._keep()
                 await self._connections.apply(payload)
-            case Whole():
-                self._heard()
-            case Standing() | Lost() | Frame():
+            case Standing() | Whole() | Lost() | Frame():
                 pass
 
     def _heard(self) -> None:
@@ -198,7 +196,7 @@ class Spare:
     def freshness(self) -> Freshness:
         """How good the twin is now."""
         even_s = self._even_s()
-        if self._is_staged and even_s is not None:
+        if self._is_staged and self._coming is not None and even_s is not None:
             self._equal_s = max(even_s, self._equal_s or even_s)
         routers = len(self.wanted.routers) if self.wanted else 0
         age_s = None if self._equal_s is None else max(0.0, self._now() - self._equal_s)
@@ -207,7 +205,7 @@ class Spare:
     def standings(self) -> Standings:
         """What is to be told of it beside that."""
         hindered = "; ".join(f"{name}: {why}" for name, why in sorted(self._hindered.items())[:3])
-        return Standings(self.wanted, self._cold, self._hindered, self._trouble or hindered)
+        return Standings(self._cold, self._trouble or hindered)
 
     async def keep_record(self) -> None:
         """What is wanted is kept on disk, so that it is known after the carrier has died and this stager was killed."""
