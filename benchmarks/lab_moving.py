@@ -218,19 +218,28 @@ class _Bench:
             bound(self._lab, (DEAD,))
         await_all(self._lab, within_s=BACK_S)
         self._pool.served(within_s=SERVED_S)
-        watches = lambda: self._pool.report(self._pool.daemon())["doing"] == "watching"  # noqa: E731
-        eventually(watches, within_s=SERVED_S, what="the rescheduler has nothing to do")
+        eventually(
+            lambda: self._pool.report(self._pool.daemon())["doing"] == "watching",
+            within_s=SERVED_S,
+            what="the rescheduler has nothing to do",
+        )
 
     def _gone_s(self) -> float:
         """The moment at which the cluster knows that the node is gone, to the length of one question."""
-        gone = lambda: self._pool.standings(by=LIVING[0])[DEAD] is Standing.GONE  # noqa: E731
-        eventually(gone, within_s=GONE_S, what=f"{DEAD} is known to be gone")
+        eventually(
+            lambda: self._pool.standings(by=LIVING[0])[DEAD] is Standing.GONE,
+            within_s=GONE_S,
+            what=f"{DEAD} is known to be gone",
+        )
         return time.time()
 
     def _healed(self) -> None:
         self._lab.lab("power", DEAD, "on")
-        live = lambda: set(self._pool.standings(by=LIVING[0]).values()) == {Standing.LIVE}  # noqa: E731
-        eventually(live, within_s=HEALED_S, what=f"{DEAD} is whole again")
+        eventually(
+            lambda: set(self._pool.standings(by=LIVING[0]).values()) == {Standing.LIVE},
+            within_s=HEALED_S,
+            what=f"{DEAD} is whole again",
+        )
 
     def _cpu_s(self) -> Mapping[str, float]:
         """CPU seconds of each part so far, on all machines that have power throughout."""

@@ -71,8 +71,11 @@ def pinging(lab: Lab) -> Iterator[Pinged]:
         probe.stdin.write(script("ping.py"))
         probe.stdin.close()
         try:
-            answered = lambda: b'"replies"' in os.pread(said.fileno(), 1 << 20, 0)  # noqa: E731
-            eventually(answered, within_s=30, what="the probe is answered")
+            eventually(
+                lambda: b'"replies"' in os.pread(said.fileno(), 1 << 20, 0),
+                within_s=30,
+                what="the probe is answered",
+            )
             yield pinged
             assert probe.poll() is None, "the probe has ended early: what it did not see is no sign that all was well"
         finally:
