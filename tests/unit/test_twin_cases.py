@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from twin_node import GATEWAY, NORMAL, ROOT, Namespace, Node, is_twin, plane, plug, router
 
-from hotspare.model.dataplane import Address, Bridge, Device
+from hotspare.model.dataplane import DROP_PARKED, Address, Bridge, Device
 from hotspare.model.errors import InvariantError
 from hotspare.model.staging import (
     AddNamespace,
@@ -22,7 +22,6 @@ from hotspare.model.staging import (
 from hotspare.plan.twin.announcements import announcements
 from hotspare.plan.twin.demotion import demotion
 from hotspare.plan.twin.differences import differences
-from hotspare.plan.twin.flows import DROP
 from hotspare.plan.twin.promotion import promotion
 from hotspare.plan.twin.staged import left_out
 
@@ -59,8 +58,8 @@ def test_a_change_takes_what_it_changes_and_no_more():
 
 def test_the_drop_of_parked_ports_is_added_where_the_carrier_has_none_and_not_twice():
     bare = differences(plane(R1, flows=[NORMAL]), Node().look())
-    assert bare[1] == SetFlows("br-int", frozenset([NORMAL, DROP]))
-    told = ("table=0, " + DROP, NORMAL)
+    assert bare[1] == SetFlows("br-int", frozenset([NORMAL, DROP_PARKED]))
+    told = ("table=0, " + DROP_PARKED, NORMAL)
     assert differences(plane(R1, flows=told), Node().look())[1] == SetFlows("br-int", frozenset(told))
 
 
@@ -157,10 +156,12 @@ def test_a_spare_that_gateways_share_has_the_drop_and_the_flows_of_none_until_on
     node.carry_out(differences(plane(R2, gateway="other"), node.look()))
     node.flows["br-int"] = frozenset(["learned"])
     steps = differences(plane(R1), node.look())
-    assert [step for step in steps if isinstance(step, SetFlows)] == [SetFlows("br-int", frozenset(["learned", DROP]))]
+    assert [step for step in steps if isinstance(step, SetFlows)] == [
+        SetFlows("br-int", frozenset(["learned", DROP_PARKED]))
+    ]
     node.carry_out(steps)
     assert differences(plane(R1), node.look()) == ()
-    assert promotion(plane(R1), node.look()).first == (SetFlows("br-int", frozenset([NORMAL, DROP])),)
+    assert promotion(plane(R1), node.look()).first == (SetFlows("br-int", frozenset([NORMAL, DROP_PARKED])),)
 
 
 def test_where_another_gateway_forwards_its_flows_are_its_agents():
@@ -168,13 +169,13 @@ def test_where_another_gateway_forwards_its_flows_are_its_agents():
     why = "bridge br-int, by which gateway other forwards, does not drop VLAN 4095 yet"
     assert left_out(plane(R1), node.look()) == {"r1": why}
     assert differences(plane(R1), node.look()) == ()
-    node.flows["br-int"] |= {DROP}
+    node.flows["br-int"] |= {DROP_PARKED}
     assert "SetFlows" not in kinds(differences(plane(R1, flows=["mine"]), node.look()))
 
 
 @pytest.mark.parametrize(("owner", "whose"), [("other", "gateway other"), ("", "an agent that is not the gateway's")])
 def test_a_router_that_another_gateway_has_here_is_left_to_it(owner, whose):
-    node = Node(carried="other", flows={"br-int": frozenset([DROP]), "br-ex": frozenset()})
+    node = Node(carried="other", flows={"br-int": frozenset([DROP_PARKED]), "br-ex": frozenset()})
     node.agents_plug("qrouter-r1", R1.plugs["qr-a"], owner=owner)
     assert left_out(plane(R1), node.look()) == {"r1": f"port qr-a is of {whose}"}
     assert differences(plane(R1), node.look()) == ()
@@ -275,10 +276,11 @@ def test_yesterdays_rules_are_better_than_no_router():
 def test_a_local_vlan_and_an_address_are_put_right_before_the_port_forwards():
     node = twin(R1)
     wanted = plane(
-        replace(R1, devices=R1.devices | {"qg-c": Device("qg-c", frozenset())}), flows=[NORMAL, DROP, "dl_vlan=1"]
+        replace(R1, devices=R1.devices | {"qg-c": Device("qg-c", frozenset())}),
+        flows=[NORMAL, DROP_PARKED, "dl_vlan=1"],
     )
     assert promotion(wanted, node.look()).first == (
-        SetFlows("br-int", frozenset([NORMAL, DROP, "dl_vlan=1"])),
+        SetFlows("br-int", frozenset([NORMAL, DROP_PARKED, "dl_vlan=1"])),
         SetAddresses("qrouter-r1", "qg-c", (), (Address("10.1.0.1/24"),)),
     )
 

@@ -7,17 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twin_node import GATEWAY, NORMAL, ROOT, Node, is_twin, plane, plug, router
 
-from hotspare.model.dataplane import Address
+from hotspare.model.dataplane import DROP_PARKED, Address
 from hotspare.model.staging import SeenPlug
 from hotspare.plan.twin.demotion import demotion
 from hotspare.plan.twin.differences import differences
-from hotspare.plan.twin.flows import DROP
 from hotspare.plan.twin.promotion import promotion
 from hotspare.plan.twin.staged import left_out, plugs
 
 PORTS = ("qr-a", "qr-b", "qg-c", "qg-d")
 IDS = ("r1", "r2", "r3")
-FLOWS = ((NORMAL, DROP), (NORMAL,), (NORMAL, DROP, "dl_vlan=7 actions=NORMAL"))
+FLOWS = ((NORMAL, DROP_PARKED), (NORMAL,), (NORMAL, DROP_PARKED, "dl_vlan=7 actions=NORMAL"))
 
 
 @st.composite

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import singledispatchmethod
 
 from hotspare.model.dataplane import (
+    DROP_PARKED,
     Address,
     Bridge,
     DataPlane,
@@ -37,7 +38,7 @@ from hotspare.model.staging import (
     Unpark,
     WriteFile,
 )
-from hotspare.plan.twin.flows import DROP, drops
+from hotspare.plan.twin.flows import drops
 
 GATEWAY = "neutron-gateway"
 ROOT = ""
@@ -66,7 +67,7 @@ def router(id_: str, *ports: str, last: int = 1, **changes) -> RouterPlane:
     return replace(made, **changes)
 
 
-def plane(*routers: RouterPlane, flows: Iterable[str] = (NORMAL, DROP), gateway: str = GATEWAY) -> DataPlane:
+def plane(*routers: RouterPlane, flows: Iterable[str] = (NORMAL, DROP_PARKED), gateway: str = GATEWAY) -> DataPlane:
     bridges = {"br-int": Bridge("br-int", frozenset(flows)), "br-ex": Bridge("br-ex", frozenset([NORMAL]))}
     return DataPlane(gateway, {one.router: one for one in routers}, bridges)
 

@@ -7,10 +7,8 @@ bridges learn those from frames. Source: ovs-ofctl(8), ovs-actions(7).
 import re
 from collections.abc import Iterable, Iterator
 
-from hotspare.model.dataplane import PARKED_TAG
+from hotspare.model.dataplane import DROP_PARKED
 
-DROP_PARKED = f"priority=65535,dl_vlan={PARKED_TAG} actions=drop"
-"""In table 0, as Neutron has it on its integration bridge. Source: br_int.py, `setup_default_table`."""
 OUR_COOKIE = 0x686F74737061  # "hotspa"
 """Of a drop that the flows of a bridge do not have by themselves; a look does not tell it."""
 ADD_DROP_PARKED = f"cookie={OUR_COOKIE:#x},table=0,{DROP_PARKED.replace(' ', ',')}"

@@ -10,6 +10,8 @@ from enum import StrEnum
 
 PARKED_TAG = 4095
 """The VLAN that Open vSwitch drops. Source: Neutron, `DEAD_VLAN_TAG`; br_int.py installs the drop."""
+DROP_PARKED = f"priority=65535,dl_vlan={PARKED_TAG} actions=drop"
+"""The flow that keeps parked ports silent, also towards each other. Source: Neutron, br_int.py, setup_default_table."""
 
 
 @dataclass(frozen=True, slots=True)

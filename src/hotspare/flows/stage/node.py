@@ -1,29 +1,16 @@
 """This node's own data plane: looked at where something changed, changed step by step."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
-from itertools import groupby
 
 from hotspare.model.dataplane import Bridge
 from hotspare.model.errors import HotspareError
-from hotspare.model.staging import (
-    InsideLook,
-    NodeLook,
-    Park,
-    RemoveFile,
-    RemovePlugs,
-    SetFlows,
-    StagePlugs,
-    Step,
-    Unpark,
-    WriteFile,
-)
+from hotspare.model.staging import Inside, InsideLook, NodeLook, RemoveFile, SetFlows, Step, WriteFile
 from hotspare.ports import HelperFiles, Namespaces, Switch, Tell
 
 AGAIN_S = 1.0
 """Between two tries to watch what cannot be watched."""
-IN_SWITCH = (StagePlugs, RemovePlugs, Unpark, Park, SetFlows)
 
 
 class Node:
@@ -63,19 +50,14 @@ class Node:
         """How the bridges forward is looked at again. They do not tell when it changes."""
         self._flows_stale = True
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether nothing is known to have changed since the last look."""
-        return not (self._stale or self._all_stale or self._flows_stale or self.stirred.is_set())
-
     async def watch(self) -> None:
         """Hear of changes until this is cancelled."""
         await asyncio.gather(self._for_ever(self._watch_switch), self._for_ever(self._watch_namespaces))
 
-    async def _for_ever(self, watch: Callable[[], object]) -> None:
+    async def _for_ever(self, watch: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await watch()  # type: ignore[misc]
+                await watch()
             except HotspareError as failed:
                 self._tell("watch.lost", {"gateway": self._gateway, "why": failed.message})
             self.forget()
@@ -144,31 +126,28 @@ class Node:
                 the steps after it were not begun.
         """
         hindered: dict[str, str] = {}
-        for where, group in groupby(steps, key=_where):
-            await self._together(where, tuple(group), within_s, hindered)
+        together: list[Inside] = []
+        for step in steps:
+            if isinstance(step, Inside):
+                together.append(step)
+                continue
+            await self._inside(together, hindered)
+            together = []
+            match step:
+                case WriteFile(file):
+                    self._files.write(file)
+                case RemoveFile(path):
+                    self._files.remove(path)
+                case _:
+                    self._flows_stale = self._flows_stale or isinstance(step, SetFlows)
+                    await self._switch.carry_out(step, within_s=within_s)
+        await self._inside(together, hindered)
         return hindered
 
-    async def _together(self, where: str, steps: Sequence[Step], within_s: float, hindered: dict[str, str]) -> None:
-        match where:
-            case "switch":
-                for step in steps:
-                    self._flows_stale = self._flows_stale or isinstance(step, SetFlows)
-                    await self._switch.carry_out(step, within_s=within_s)  # type: ignore[arg-type]
-            case "file":
-                for step in steps:
-                    match step:
-                        case WriteFile(file):
-                            self._files.write(file)
-                        case RemoveFile(path):
-                            self._files.remove(path)
-            case _:
-                inside = [step for step in steps if step.namespace not in hindered]  # type: ignore[union-attr]
-                self._stale |= {step.namespace for step in inside}  # type: ignore[union-attr]
-                failed = await self._namespaces.carry_out(inside)  # type: ignore[arg-type]
-                hindered |= {name: error.message for name, error in failed.items()}
-
-
-def _where(step: Step) -> str:
-    if isinstance(step, IN_SWITCH):
-        return "switch"
-    return "file" if isinstance(step, WriteFile | RemoveFile) else "inside"
+    async def _inside(self, steps: Iterable[Inside], hindered: dict[str, str]) -> None:
+        """Side by side, but for those in namespaces in which one was hindered before."""
+        unhindered = [step for step in steps if step.namespace not in hindered]
+        if unhindered:
+            self._stale |= {step.namespace for step in unhindered}
+            failed = await self._namespaces.carry_out(unhindered)
+            hindered |= {name: error.message for name, error in failed.items()}

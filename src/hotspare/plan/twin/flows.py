@@ -3,11 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from hotspare.model.dataplane import PARKED_TAG, DataPlane
+from hotspare.model.dataplane import DROP_PARKED, PARKED_TAG, DataPlane
 from hotspare.model.staging import NodeLook, SetFlows
 
-DROP = f"priority=65535,dl_vlan={PARKED_TAG} actions=drop"
-"""What keeps parked ports silent also towards each other. Source: Neutron, br_int.py, setup_default_table."""
 _DROP = re.compile(rf"(table=0,\s*)?priority=65535,\s*dl_vlan={PARKED_TAG} actions=drop")
 
 
@@ -37,7 +35,7 @@ def staged(plane: DataPlane, seen: NodeLook) -> Iterator[SetFlows]:
     if any(plug.owner not in ("", plane.gateway) for plug in seen.switch.plugs.values()):
         for name in sorted(plugged(plane)):
             if not drops(found := seen.switch.bridges[name].flows):
-                yield SetFlows(name, found | {DROP})
+                yield SetFlows(name, found | {DROP_PARKED})
     else:
         yield from forwarding(plane, seen)
 
@@ -47,6 +45,6 @@ def forwarding(plane: DataPlane, seen: NodeLook) -> Iterator[SetFlows]:
     for name in sorted(plane.bridges.keys() | plugged(plane)):
         flows = plane.bridges[name].flows if name in plane.bridges else seen.switch.bridges[name].flows
         if name in plugged(plane) and not drops(flows):
-            flows |= {DROP}
+            flows |= {DROP_PARKED}
         if flows != seen.switch.bridges[name].flows:
             yield SetFlows(name, flows)

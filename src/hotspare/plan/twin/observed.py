@@ -4,8 +4,7 @@ from collections.abc import Mapping
 
 from hotspare.model.dataplane import DataPlane, Device, HelperFile, Plug, RouterPlane
 from hotspare.model.staging import InsideLook, NodeLook, SeenPlug
-
-NAMESPACE = "qrouter-"
+from hotspare.plan.twin.holdings import NAMESPACE
 
 
 def observed(gateway: str, seen: NodeLook) -> DataPlane:
