@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from test_twin_plan import planes
-from twin_node import DROP, plane, router
+from twin_node import DROP_PARKED, plane, router
 
 from hotspare.codec import dataplane_json
 from hotspare.model.dataplane import BridgeChange, PlaneDelta
@@ -41,8 +41,8 @@ def test_a_text_does_not_depend_on_the_order_in_which_things_were_found():
 
 
 def test_a_change_tells_only_what_changed():
-    after = plane(router("r1", "qr-a"), router("r2", "qr-b"), flows=[DROP, "new"])
-    before = plane(router("r1", "qr-a"), flows=[DROP, "old"])
+    after = plane(router("r1", "qr-a"), router("r2", "qr-b"), flows=[DROP_PARKED, "new"])
+    before = plane(router("r1", "qr-a"), flows=[DROP_PARKED, "old"])
     assert delta(before, after) == PlaneDelta(
         routers={"r2": router("r2", "qr-b")},
         bridges={"br-int": BridgeChange(frozenset(["new"]), frozenset(["old"]))},
