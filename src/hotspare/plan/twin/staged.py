@@ -62,6 +62,8 @@ def _in_the_way(router: RouterPlane, seen: NodeLook, holdings: Holdings, shared:
     devices = router_devices(look) if look else frozenset[str]()
     if others := sorted(devices & holdings.strange):
         return f"its namespace has port {others[0]}, which is {_whose(seen, others[0])}"
+    if look and (torn := sorted(name for name in router_devices(look) - router.plugs.keys() if shared[name] > 1)):
+        return f"its namespace has port {torn[0]}, which two other routers claim"
     if devices and router.namespace not in holdings.namespaces:
         return f"its namespace has device {min(devices)}, and may be of gateway {seen.carried}"
     return ""
