@@ -58,11 +58,15 @@ def _in_the_way(router: RouterPlane, seen: NodeLook, holdings: Holdings, shared:
         place = holdings.places.get(name, router.namespace)
         if name not in seen.switch.plugs and place != router.namespace:
             return f"a device {name} that has lost its port is in {place}"
+    return _in_its_namespace(router, seen, holdings, shared)
+
+
+def _in_its_namespace(router: RouterPlane, seen: NodeLook, holdings: Holdings, shared: Counter[str]) -> str:
     look = seen.insides.get(router.namespace)
     devices = router_devices(look) if look else frozenset[str]()
     if others := sorted(devices & holdings.strange):
         return f"its namespace has port {others[0]}, which is {_whose(seen, others[0])}"
-    if look and (torn := sorted(name for name in router_devices(look) - router.plugs.keys() if shared[name] > 1)):
+    if torn := sorted(name for name in devices - router.plugs.keys() if shared[name] > 1):
         return f"its namespace has port {torn[0]}, which two other routers claim"
     if devices and router.namespace not in holdings.namespaces:
         return f"its namespace has device {min(devices)}, and may be of gateway {seen.carried}"
