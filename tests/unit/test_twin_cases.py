@@ -336,12 +336,12 @@ def test_flows_of_a_bridge_without_router_ports_are_the_carriers_too():
     assert differences(wanted, twin(R1).look()) == (SetFlows("br-ex", frozenset(["x"])),)
 
 
-def test_a_namespace_with_a_port_that_two_other_routers_claim_is_no_twin_until_one_of_them_has_it():
+def test_a_namespace_with_a_port_of_a_router_that_is_left_as_it_is_is_no_twin_until_that_one_has_it():
     node = twin(router("r2", "qr-b"))
     claimed = plane(router("r1", "qr-b", unstaged=("QoS of qr-b",)), router("r2"), router("r3", "qr-b"))
     node.carry_out(differences(claimed, node.look()))
     out = left_out(claimed, node.look())
-    assert out["r2"] == "its namespace has port qr-b, which two other routers claim"
+    assert out["r2"] == "its namespace has port qr-b of router r3, which is left as it is"
     assert not node.live()
     settled = plane(router("r2"), router("r3", "qr-b"))
     for _ in range(2):

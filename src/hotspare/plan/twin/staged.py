@@ -25,7 +25,21 @@ def left_out(wanted: DataPlane, seen: NodeLook) -> Mapping[str, str]:
         id_: undescribed(router) or everyone or _in_the_way(router, seen, holdings, shared)
         for id_, router in sorted(wanted.routers.items())
     }
-    return {id_: why for id_, why in found.items() if why}
+    out = {id_: why for id_, why in found.items() if why}
+    while more := {id_: why for id_ in wanted.routers.keys() - out if (why := _held_back(id_, wanted, seen, out))}:
+        out |= more
+    return dict(sorted(out.items()))
+
+
+def _held_back(id_: str, wanted: DataPlane, seen: NodeLook, out: Mapping[str, str]) -> str:
+    """Its namespace has a port of a router that is left as it is."""
+    router = wanted.routers[id_]
+    look = seen.insides.get(router.namespace)
+    others = (router_devices(look) if look else frozenset[str]()) - router.plugs.keys()
+    for other in sorted(out):
+        if not undescribed(wanted.routers[other]) and (held := sorted(others & wanted.routers[other].plugs.keys())):
+            return f"its namespace has port {held[0]} of router {other}, which is left as it is"
+    return ""
 
 
 def undescribed(router: RouterPlane) -> str:
@@ -58,16 +72,14 @@ def _in_the_way(router: RouterPlane, seen: NodeLook, holdings: Holdings, shared:
         place = holdings.places.get(name, router.namespace)
         if name not in seen.switch.plugs and place != router.namespace:
             return f"a device {name} that has lost its port is in {place}"
-    return _in_its_namespace(router, seen, holdings, shared)
+    return _in_its_namespace(router, seen, holdings)
 
 
-def _in_its_namespace(router: RouterPlane, seen: NodeLook, holdings: Holdings, shared: Counter[str]) -> str:
+def _in_its_namespace(router: RouterPlane, seen: NodeLook, holdings: Holdings) -> str:
     look = seen.insides.get(router.namespace)
     devices = router_devices(look) if look else frozenset[str]()
     if others := sorted(devices & holdings.strange):
         return f"its namespace has port {others[0]}, which is {_whose(seen, others[0])}"
-    if torn := sorted(name for name in devices - router.plugs.keys() if shared[name] > 1):
-        return f"its namespace has port {torn[0]}, which two other routers claim"
     if devices and router.namespace not in holdings.namespaces:
         return f"its namespace has device {min(devices)}, and may be of gateway {seen.carried}"
     return ""
