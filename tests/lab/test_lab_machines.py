@@ -117,7 +117,7 @@ def test_a_cut_cable_stays_cut_through_a_power_cycle_and_is_healed_by_word(bare_
 
 
 def test_a_cable_that_is_not_there_is_refused_with_the_ones_that_are(bare_lab):
-    bare_lab.lab("cut", "ctl", "public", expect=1)
+    bare_lab.lab("cut", "ctl", "public", expect=2)
     bare_lab.lab("cut", "nobody", "public", expect=2)
 
 

@@ -63,6 +63,15 @@ def test_the_drop_of_parked_ports_is_added_where_the_carrier_has_none_and_not_tw
     assert differences(plane(R1, flows=told), Node().look())[1] == SetFlows("br-int", frozenset(told))
 
 
+def test_a_bridge_drops_what_is_parked_there_though_the_carrier_has_the_port_elsewhere_now():
+    on_ex = replace(R2, plugs={"qr-b": plug("qr-b", bridge="br-ex")})
+    node = twin(on_ex)
+    wanted = plane(replace(R2, unstaged=("QoS of qr-b",)), R1)
+    node.carry_out([step for step in differences(wanted, node.look()) if isinstance(step, SetFlows)])
+    assert "qr-b" in node.plugs
+    assert not node.forwarding()
+
+
 def test_a_router_that_the_carrier_has_no_more_goes_namespace_first():
     assert differences(plane(R1), twin(R1, R2).look()) == (DropNamespace("qrouter-r2"), RemovePlugs(("qr-b",)))
 

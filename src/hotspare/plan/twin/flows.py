@@ -33,7 +33,7 @@ def staged(plane: DataPlane, seen: NodeLook) -> Iterator[SetFlows]:
     if bridges_missing(plane, seen) or seen.carried:
         return
     if any(plug.owner not in ("", plane.gateway) for plug in seen.switch.plugs.values()):
-        for name in sorted(plugged(plane)):
+        for name in sorted(_dropping(plane, seen)):
             if not drops(found := seen.switch.bridges[name].flows):
                 yield SetFlows(name, found | {DROP_PARKED})
     else:
@@ -42,9 +42,19 @@ def staged(plane: DataPlane, seen: NodeLook) -> Iterator[SetFlows]:
 
 def forwarding(plane: DataPlane, seen: NodeLook) -> Iterator[SetFlows]:
     """What the bridges need to forward for the gateway. The node has to have all of them."""
-    for name in sorted(plane.bridges.keys() | plugged(plane)):
+    dropping = _dropping(plane, seen)
+    for name in sorted(plane.bridges.keys() | dropping):
         flows = plane.bridges[name].flows if name in plane.bridges else seen.switch.bridges[name].flows
-        if name in plugged(plane) and not drops(flows):
+        if name in dropping and not drops(flows):
             flows |= {DROP_PARKED}
         if flows != seen.switch.bridges[name].flows:
             yield SetFlows(name, flows)
+
+
+def _dropping(plane: DataPlane, seen: NodeLook) -> frozenset[str]:
+    """Bridges that have to drop VLAN 4095: those by which the plane forwards, and those on which the node has a router's
+    port, wanted there or not. Where it is dropped now it stays so: that costs nothing, and nobody is let out.
+    """
+    there = {found.plug.bridge for found in seen.switch.plugs.values()}
+    now = {name for name, bridge in seen.switch.bridges.items() if drops(bridge.flows)}
+    return plugged(plane) | (seen.switch.bridges.keys() & (there | now))
