@@ -55,6 +55,11 @@ class Twin:
         carrier = self.carrier()
         return next(node for node in NODES if node != carrier)
 
+    def is_fenced(self, node: str) -> bool:
+        """Whether the cluster has lost the node, and proved it off: powered on, it stays on."""
+        told = next(line for line in self._status()["nodes"] if line["name"] == node)
+        return not told["online"] and not told["unclean"]
+
     def state(self, node: str) -> dict[str, Any]:
         """What the stager tells of itself; empty where it does not answer."""
         ask = "import json; from hotspare_ocf import daemon; print(json.dumps(daemon.ask('{}', within_s=5)))"

@@ -78,7 +78,9 @@ def test_a_stager_that_is_killed_costs_no_router_and_is_back_with_a_fresh_twin(t
 def test_a_spare_that_loses_its_power_says_nothing_when_it_boots(twin):
     spare = twin.spare()
     with overhearing(twin.lab, spare) as heard:
-        twin.lab.lab("power", spare, "cycle")
+        twin.lab.lab("power", spare, "off")
+        eventually(lambda: twin.is_fenced(spare), within_s=120, what=f"{spare} is fenced, that it is not later")
+        twin.lab.lab("power", spare, "on")
         twin.fresh()
         assert silent(twin, spare)
     assert not heard.frames
