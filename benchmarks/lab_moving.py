@@ -32,9 +32,11 @@ from lab_routers import NODES, bound
 from outside import INTERVAL_S, await_all, pinging
 
 DEAD, *LIVING = NODES
+MOVING = ("unbind", "bind", "read")
 LATENCY_MAX = 3.0
 """A call may take so many times what it takes on an idle server."""
 IDLE_MOVES = 6
+WAYS = ("ours", "the peer's")
 GONE_S, BACK_S, SERVED_S, HEALED_S, STOPPED_S = 60, 500, 600, 300, 120
 PARTS = {
     "Neutron API": ("/etc/neutron/uwsgi.ini",),
@@ -78,24 +80,22 @@ class Timing:
 
 @dataclass
 class Timings:
-    """Times every call that binds or unbinds a router, or reads who has it."""
+    """Times every call."""
 
     found: list[Timing] = field(default_factory=list)
 
     def __call__(self, call: Call, forward: Forward) -> Answer:
         begun_s = time.monotonic()
         answer = forward()
-        if kind := _kind(call):
-            self.found.append(Timing(kind, time.monotonic() - begun_s, time.time()))
+        self.found.append(Timing(_kind(call), time.monotonic() - begun_s, time.time()))
         return answer
 
 
 def _kind(call: Call) -> str:
+    """One of MOVING for a call that binds or unbinds a router or reads who has it; else what is looked at."""
     where = call.path.partition("?")[0]
     if call.method == "GET":
-        return "read" if where.endswith("/l3-agents") else ""
-    if "/l3-routers" not in where:
-        return ""
+        return "read" if where.endswith("/l3-agents") else where.rpartition("/")[2]
     return "bind" if call.is_bind else "unbind"
 
 
@@ -111,8 +111,19 @@ class Run:
     cpu_s: Mapping[str, float]
 
     def slowness(self, idle_s: Mapping[str, float]) -> list[float]:
-        """Each call's time as a multiple of an idle one's of its kind."""
-        return [timing.took_s / idle_s[timing.kind] for timing in self.timings]
+        """The time of each call that moves a router, as a multiple of an idle one's of its kind."""
+        return [timing.took_s / idle_s[timing.kind] for timing in self.timings if timing.kind in MOVING]
+
+    def looks_s(self) -> float:
+        """What all other calls took together."""
+        return sum(timing.took_s for timing in self.timings if timing.kind not in MOVING)
+
+    def asked(self) -> str:
+        """All calls by kind: how many, and what they took together."""
+        took_s = defaultdict(list)
+        for timing in self.timings:
+            took_s[timing.kind].append(timing.took_s)
+        return ", ".join(f"{kind} {len(took)} ({sum(took):.1f} s)" for kind, took in sorted(took_s.items()))
 
 
 def measured(name: str | None, routers: int, rounds: int) -> tuple[list[Figure], list[str]]:
@@ -128,7 +139,8 @@ def measured(name: str | None, routers: int, rounds: int) -> tuple[list[Figure],
         idle_s = bench.idle_s()
         runs = [(bench.run(by_hand=False), bench.run(by_hand=True)) for _ in range(rounds)]
     ours, peers = ([run[way] for run in runs] for way in (0, 1))
-    return _figures(len(bench.routers), ours, peers, idle_s), _notes(idle_s)
+    asked = [f"Calls of a run of {way}: {run.asked()}." for pair in runs for way, run in zip(WAYS, pair, strict=True)]
+    return _figures(len(bench.routers), ours, peers, idle_s), [*_notes(idle_s), *asked]
 
 
 class _Bench:
@@ -161,7 +173,7 @@ class _Bench:
         found = defaultdict(list)
         for timing in timings.found:
             found[timing.kind].append(timing.took_s)
-        return {kind: median(took_s) for kind, took_s in found.items()}
+        return {kind: median(found[kind]) for kind in MOVING}
 
     def run(self, *, by_hand: bool) -> Run:
         """All routers are on one node, which loses its power; it is whole again afterwards."""
@@ -269,6 +281,7 @@ def _figures(routers: int, ours: Sequence[Run], peers: Sequence[Run], idle_s: Ma
             "a call's time, in idle ones, median", "", lambda run: median(run.slowness(idle_s)), value_max=LATENCY_MAX
         ),
         figure("a call's time, in idle ones, worst of ten", "", lambda run: _of_ten(run.slowness(idle_s))),
+        figure("all looks together", "s", lambda run: run.looks_s()),
         *(figure(f"CPU time of {part}", "s", partial(_cpu_s, part)) for part in PARTS),
     ]
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from hotspare.model.routing import Move, Standing
 from hotspare.plan.moving import Bind, Leave, Settled, Unbind, next_call
-from hotspare.plan.pacing import SEEN_EVERY_S, CallPace, TargetPace, pause_s
+from hotspare.plan.pacing import BRISK, PATIENT, SEEN_EVERY_S, CallPace, TargetPace
 
 LIVE, LEAVING, GONE, UNKNOWN, FOREIGN = (
     Standing.LIVE,
@@ -160,7 +160,8 @@ def test_a_router_that_was_wired_just_before_a_look_makes_no_other_one_slow():
     assert pace.window == 32
 
 
-def test_looks_that_take_long_are_few():
-    assert pause_s(0.05) == SEEN_EVERY_S
-    assert all(look_s / (look_s + pause_s(look_s)) <= 0.2 for look_s in (0.2, 0.5, 1.0))
-    assert pause_s(60.0) == pause_s(30.0) > pause_s(0.5), "but moves are not kept waiting for ever"
+@pytest.mark.parametrize(("looking", "share"), [(BRISK, 0.2), (PATIENT, 0.05)])
+def test_looks_that_take_long_are_few(looking, share):
+    assert looking.pause_s(0.01) == SEEN_EVERY_S
+    assert all(look_s / (look_s + looking.pause_s(look_s)) <= share for look_s in (0.01, 0.2, 0.5, 0.75))
+    assert looking.pause_s(60.0) == looking.pause_s(30.0) > looking.pause_s(0.2), "moves are not kept waiting for ever"

@@ -686,6 +686,23 @@ async def test_networks_of_a_dead_node_get_a_dhcp_agent_again():
 
 
 @story
+async def test_networks_are_not_looked_at_while_routers_without_service_wait_for_the_server():
+    world = cloud(hosts=3, routers=3)
+    world.bind_network("network-0", "dhcp-net1")
+    pool = await begun(world)
+    asked: list[str] = []
+
+    def note(method: str, path: str) -> None:
+        asked.append(path)
+
+    pool.session.before = note
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.moved()))
+    assert not any("dhcp-networks" in path for path in asked)
+    await pool.until(lambda: "dhcp-net1" not in world.leasing["network-0"], within_s=120)
+
+
+@story
 async def test_networks_of_one_name_are_counted_each():
     world = cloud(hosts=3, routers=3)
     for number in (1, 2):

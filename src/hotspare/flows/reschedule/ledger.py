@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from hotspare.flows.reschedule.move import Job, Outcome
 from hotspare.model.rescheduling import Batch
-from hotspare.model.routing import MoveRecord, Stage
+from hotspare.model.routing import MoveRecord
 
 AGAIN_FIRST_S, AGAIN_MAX_S = 2.0, 120.0
 """A router whose move failed is tried again after so long, then twice as long, and so on."""
 SUSPECT_AFTER, SUSPECT_FOR_S = 3, 120.0
-"""So many moves in a row that fail at one target, and it gets no more for a while."""
+"""So many moves in a row that fail by one agent's fault, and it gets no more for a while."""
 NOT_BEGUN = "not begun: the node that it was to go to takes no routers any more"
 
 
@@ -86,16 +86,17 @@ class Ledger:
                 count.outages_s.append(round(outcome.outage_s, 1))
             self._tries.pop(router, None)
             self._again_s.pop(router, None)
-            self._misses.pop(job.move.target, None)
+            if outcome.holder:
+                self._misses.pop(outcome.holder, None)
             return
         count.failures[router] = outcome.note
         self._tries[router] += 1
         wait_s = min(AGAIN_FIRST_S * 2 ** (self._tries[router] - 1), AGAIN_MAX_S)
         self._again_s[router] = self._now() + wait_s
-        if outcome.stage is not Stage.RETURNED:  # that was the source's fault
-            self._misses[job.move.target] += 1
-            if self._misses[job.move.target] >= SUSPECT_AFTER:
-                self._suspect_s[job.move.target] = self._now() + SUSPECT_FOR_S
+        if outcome.at_fault:
+            self._misses[outcome.at_fault] += 1
+            if self._misses[outcome.at_fault] >= SUSPECT_AFTER:
+                self._suspect_s[outcome.at_fault] = self._now() + SUSPECT_FOR_S
 
     def waits(self, router: str) -> bool:
         """Whether the router's last move failed, too short ago to try another."""
