@@ -692,7 +692,7 @@ async def test_networks_are_not_looked_at_while_routers_without_service_wait_for
     pool = await begun(world)
     asked: list[str] = []
 
-    def note(method: str, path: str) -> None:
+    def note(_method: str, path: str) -> None:
         asked.append(path)
 
     pool.session.before = note

@@ -52,7 +52,7 @@ def forwarding(plane: DataPlane, seen: NodeLook) -> Iterator[SetFlows]:
 
 
 def _dropping(plane: DataPlane, seen: NodeLook) -> frozenset[str]:
-    """Bridges that have to drop VLAN 4095: those by which the plane forwards, and those on which a router's port is now.
+    """Bridges that have to drop VLAN 4095: those by which the plane forwards, and those that have a router's port now.
 
     Where it is dropped now it stays so: that costs nothing, and nobody is let out.
     """
