@@ -221,7 +221,7 @@ class Machine:
     def __post_init__(self) -> None:
         self.switch, self.namespaces = FakeSwitch(self.node), FakeNamespaces(self.node)
         self.announcer = FakeAnnouncer()
-        self._running: asyncio.Task[None] | None = None
+        self.running: asyncio.Task[None] | None = None
 
     def begin(self, role: Role = Role.SPARE) -> "Machine":
         self.wire = Wire(self.name, self.air)
@@ -236,15 +236,15 @@ class Machine:
             listen=None, keep=None, now=virtual_time.now, tell=self._tell,
         )  # fmt: skip
         self.wire.whole = self.stager.carrier.whole
-        self._running = asyncio.create_task(self.stager.run())
+        self.running = asyncio.create_task(self.stager.run())
         return self
 
     async def kill(self) -> None:
         """The stager sees no instruction any more."""
-        assert self._running
-        self._running.cancel()
+        assert self.running
+        self.running.cancel()
         with suppress(asyncio.CancelledError):
-            await self._running
+            await self.running
         await asyncio.sleep(0)
         self.wire.cut()
 

@@ -233,6 +233,28 @@ async def test_where_another_gateway_is_carried_there_is_no_twin_until_it_is_gon
 
 
 @story
+async def test_a_spare_that_is_retired_ends_when_its_twin_is_gone_and_a_carrier_is_not_retired():
+    net1, net2 = machines()
+    await fresh(net2)
+    net2.stager.retire()
+    await until(net2.running.done, within_s=30)
+    assert not net2.node.namespaces
+    assert not net2.node.plugs
+    with pytest.raises(RefusedError, match="carries"):
+        net1.stager.retire()
+
+
+@story
+async def test_a_twin_that_cannot_be_taken_away_is_told_and_its_stager_ends_all_the_same():
+    _net1, net2 = machines()
+    await fresh(net2)
+    net2.switch.hangs = True
+    net2.stager.retire()
+    await until(net2.running.done, within_s=120)
+    assert "twin.left" in net2.told
+
+
+@story
 async def test_a_spare_that_lost_a_change_is_not_fresh_and_finds_the_thread_again():
     net1, net2 = machines()
     await fresh(net2)

@@ -56,13 +56,20 @@ while True:
     asked = json.loads(line.makefile().readline())
     with open("/run/asked", "a") as file:
         file.write(settings["gateway"] + " " + asked["ask"] + "\\n")
-    answer = {"promote": promote, "demote": demote, "drop": drop, "state": lambda: None}[asked["ask"]]() or {}
+    does = {"promote": promote, "demote": demote, "drop": drop, "state": lambda: None, "retire": lambda: None}
+    answer = does[asked["ask"]]() or {}
     if asked["ask"] != "state" and want("a-hang"):
         time.sleep(3000)
     trouble = open("/run/want/trouble").read().strip() if want("trouble") else ""
     score = int(open("/run/want/score").read()) if want("score") else 150
     line.sendall(json.dumps({"score": score, "trouble": trouble, "end": True, **answer}).encode() + b"\\n")
     line.close()
+    if asked["ask"] == "retire":
+        if want("slowness"):
+            time.sleep(3000)
+        drop()
+        os.unlink(sys.argv[1])
+        break
 """
 
 _CRM_ATTRIBUTE = '#!/bin/sh\necho "$*" >> /run/scores\n'
@@ -181,13 +188,38 @@ def test_a_twin_is_let_go_and_parked_and_only_a_stop_takes_it_away(prepared: Ocf
     assert (demoted.code, demoted.err, marker(node)) == (0, "", "unpromoted")
     assert live_ports(node) == set()
     assert is_there(node, routers)
-    assert asked(node) == ["edge promote", "edge demote"]
     assert gateway(node, "monitor").code == 0
     assert gateway(node, "stop").code == 0
-    assert is_clean(node)
-    assert stagers(node) == []
-    assert node.run("ls", "/run/hotspare") == ""
+    assert asked(node) == ["edge promote", "edge demote", "edge retire"]
+    assert gateway(node, "monitor", probe=True).code == 7
+    node.wait(lambda: is_clean(node) and not stagers(node), within_s=20, until="the twin has gone, and its stager")
     assert gateway(node, "stop").code == 0
+    assert node.run("ls", "/run/hotspare") == ""
+
+
+@pytest.mark.parametrize("trouble", ["killed", "stopped by a signal", "a process serves a router"])
+def test_a_stop_whose_stager_does_not_take_the_twin_away_cleans_by_itself(prepared: OcfNode, trouble: str) -> None:
+    node = prepared
+    routers = spare_with_twin(node)
+    if trouble == "a process serves a router":
+        node.shell(f"ip netns exec {routers[0].namespace} sleep 2004 >/dev/null 2>&1 &")
+        node.wait(lambda: node.processes("sleep 2004"), within_s=5, until="a process serves a router")
+    else:
+        kill_stager(node, signal.SIGKILL if trouble == "killed" else signal.SIGSTOP)
+    assert gateway(node, "stop", timeout_s=20).code == 0
+    assert (is_clean(node), stagers(node), node.processes("sleep 2004")) == (True, [], [])
+
+
+def test_a_start_ends_a_stager_that_is_taking_its_twin_away(prepared: OcfNode) -> None:
+    node = prepared
+    spare_with_twin(node)
+    want(node, slowness="")
+    assert gateway(node, "stop").code == 0
+    old = stagers(node)
+    unwant(node)
+    assert gateway(node, "start").code == 0
+    assert (len(old), len(stagers(node)), is_clean(node)) == (1, 1, True)
+    assert gateway(node, "monitor", level=10).code == 0
 
 
 @pytest.mark.parametrize("trouble", ["killed", "stopped by a signal", "refuses", "hangs"])
@@ -415,4 +447,4 @@ def test_a_stop_of_many_routers_leaves_nothing_and_a_demotion_takes_one_transact
     assert live_ports(node) == set()
     assert is_there(node, routers)
     assert gateway(node, "stop").code == 0
-    assert is_clean(node)
+    node.wait(lambda: is_clean(node) and not stagers(node), within_s=20, until="the twin has gone, and its stager")

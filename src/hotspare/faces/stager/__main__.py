@@ -1,7 +1,11 @@
-"""`python -m hotspare.faces.stager SETTINGS.json`: works until it is told to end, or killed: both leave what is."""
+"""`python -m hotspare.faces.stager SETTINGS.json`: works until it is told to end, or killed: both leave what is; or
+until it was retired, and has taken its twin away.
+"""
 
 import asyncio
+import sys
 from contextlib import suppress
+from pathlib import Path
 
 from hotspare.codec import stager_json
 from hotspare.faces.daemon_process import descriptors_raised, leave, teller, told_to_end, works_by_its_settings
@@ -11,7 +15,7 @@ from hotspare.wiring import staging
 
 
 def main() -> int:
-    """The exit status: 0 when it was told to end."""
+    """The exit status: 0 when it was told to end, or was retired."""
     return works_by_its_settings("hotspare.faces.stager", read=stager_json.settings, whose=_whose, work=_work)
 
 
@@ -34,7 +38,14 @@ async def _work(settings: Settings) -> None:
         end.cancel()
         with suppress(asyncio.CancelledError):
             await run
+        if not told.is_set():
+            _forgotten()
         tell("stager.ends", facts)
+
+
+def _forgotten() -> None:
+    """The node has no such stager any more: by their settings its stagers are known."""
+    Path(sys.argv[1]).unlink()
 
 
 if __name__ == "__main__":

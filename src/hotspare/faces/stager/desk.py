@@ -4,6 +4,7 @@
 `{"ask": "promote", "within_s": 20}`  → what the promotion came to (Promoted)
 `{"ask": "demote", "within_s": 20}`   → `{"parked": ports}`
 `{"ask": "drop", "within_s": 20}`     → `{}`: there is no twin here any more
+`{"ask": "retire"}`                   → `{}`, at once: the twin goes, and after it the stager
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -14,7 +15,7 @@ from hotspare.faces.socket_desk import SocketDesk
 from hotspare.flows.stage.stager import Stager
 from hotspare.model.errors import InvariantError, TimedOutError
 
-_NEEDED = {"state": (), "promote": ("within_s",), "demote": ("within_s",), "drop": ("within_s",)}
+_NEEDED = {"state": (), "promote": ("within_s",), "demote": ("within_s",), "drop": ("within_s",), "retire": ()}
 
 
 def desk(stager: Stager, path: str) -> SocketDesk:
@@ -39,6 +40,9 @@ async def _answer(stager: Stager, request: Mapping[str, Any]) -> dict[str, Any]:
             return {"parked": await stager.demote(within_s=float(request["within_s"]))}
         case "drop":
             await stager.drop(within_s=float(request["within_s"]))
+            return {}
+        case "retire":
+            stager.retire()
             return {}
         case other:
             raise InvariantError(f"{other} is none of {', '.join(_NEEDED)}")

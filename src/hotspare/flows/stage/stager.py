@@ -28,6 +28,7 @@ from hotspare.ports import (
 
 REPEATS_S = (1.0, 3.0)
 """An announcement may be lost, and a switch on the way may learn late: said again so long after the first."""
+RETIRE_S = 60.0
 
 
 class Stager:
@@ -53,6 +54,7 @@ class Stager:
         self._now, self._tell = now, tell
         self._role = role
         self._changing = asyncio.Lock()
+        self._retirement = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
         self._repeating: asyncio.Task[None] | None = None
         self._score = 0
@@ -62,14 +64,23 @@ class Stager:
             self.spare.want(kept)
 
     async def run(self) -> None:
-        """Work until this is cancelled; what is parked stays parked then, and what forwards goes on forwarding."""
+        """Work until this is cancelled, which leaves what is parked parked, and what forwards forwarding; or until this
+        was retired and its twin is gone.
+        """
         self._begin()
         beside = [
             asyncio.create_task(part)
-            for part in (self._node.watch(), self._subscriber.run(self._heard), self.spare.keep_record())
+            for part in (
+                self._node.watch(),
+                self._subscriber.run(self._heard),
+                self.spare.keep_record(),
+                self._retired(),
+            )
         ]
         try:
-            await asyncio.gather(*beside)
+            ended, _ = await asyncio.wait(beside, return_when=asyncio.FIRST_COMPLETED)
+            for part in ended:
+                part.result()
         finally:
             for task in (*beside, self._work, self._repeating):
                 if task is not None:
@@ -196,12 +207,35 @@ class Stager:
                 raise RefusedError(f"this node carries gateway {self._settings.gateway}", code=0)
             await self._halt()
             try:
-                seen = await self._node.look()
-                nothing = DataPlane(self._settings.gateway, {}, {})
-                await self._node.carry_out(differences(nothing, seen), within_s=within_s)
-                self.spare.has_none()
+                await self._dropped(within_s)
             finally:
                 self._begin()
+
+    async def _dropped(self, within_s: float) -> None:
+        seen = await self._node.look()
+        nothing = DataPlane(self._settings.gateway, {}, {})
+        await self._node.carry_out(differences(nothing, seen), within_s=within_s)
+        self.spare.has_none()
+
+    def retire(self) -> None:
+        """The twin goes, and `run` ends after it. Nobody has to wait for that: what goes is parked.
+
+        Raises:
+            RefusedError: this node carries the gateway.
+        """
+        if self._role is Role.CARRIER:
+            raise RefusedError(f"this node carries gateway {self._settings.gateway}", code=0)
+        self._retirement.set()
+
+    async def _retired(self) -> None:
+        """Returns when this stager was retired and there is no twin any more, or it cannot be taken away."""
+        await self._retirement.wait()
+        try:
+            async with self._changing, asyncio.timeout(RETIRE_S):
+                await self._halt()
+                await self._dropped(RETIRE_S)
+        except (HotspareError, TimeoutError) as failed:
+            self._tell("twin.left", {"gateway": self._settings.gateway, "why": str(failed) or "not done in time"})
 
     # --- telling -----------------------------------------------------------------------------------------------------
 

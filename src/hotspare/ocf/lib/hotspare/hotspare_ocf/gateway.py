@@ -182,15 +182,29 @@ def _demote_twin(call: Call) -> None:
 
 
 def stop(call: Call) -> int:
-    """As after a demote; the node has no part in the gateway."""
-    _withdraw(call)
-    if call["gateway"]:
-        from hotspare_ocf import stager
+    """As after a demote; the node has no part in the gateway. What is parked may still be on its way out."""
+    if not _is_retired(call):
+        _withdraw(call)
+        if call["gateway"]:
+            from hotspare_ocf import stager
 
-        stager.stop(call["gateway"], deadline=call.deadline)
+            stager.stop(call["gateway"], deadline=call.deadline)
+    if call["gateway"]:
         markers.forget(call["gateway"])
         _score(call, None)
     return codes.SUCCESS
+
+
+def _is_retired(call: Call) -> bool:
+    """Whether this node is a parked spare, and its stager takes the twin away. A start, a cleaning, or the promotion of
+    another gateway ends one that is still at it.
+    """
+    if not _is_twin(call) or markers.role(call["gateway"]) != markers.UNPROMOTED or _others_promoted(call):
+        return False
+    from hotspare_ocf import cleaning, sweep, twin
+
+    node = sweep.site(call).look()
+    return cleaning.is_parked(node) and not node.agents and twin.retired(call)
 
 
 def reload(call: Call) -> int:

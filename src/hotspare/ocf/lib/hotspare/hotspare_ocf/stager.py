@@ -41,7 +41,7 @@ def service_of(gateway: str) -> service.Service:
 
 
 def asked(gateway: str, ask: str, *, within_s: float) -> dict[str, object]:
-    """The stager's answer: to `state`, at once; to `promote`, `demote` and `drop`, when that is done.
+    """The stager's answer: to `state` and `retire`, at once; to `promote`, `demote` and `drop`, when that is done.
 
     Raises:
         StagerError: no answer within the time, or a refusal.
@@ -49,7 +49,7 @@ def asked(gateway: str, ask: str, *, within_s: float) -> dict[str, object]:
     from hotspare_ocf import daemon
 
     request: dict[str, object] = {"ask": ask}
-    if ask != "state":
+    if ask not in {"state", "retire"}:
         request["within_s"] = round(within_s * _ITS_SHARE, 1)
     try:
         answer = daemon.ask(service_of(gateway).socket, request, within_s=within_s)

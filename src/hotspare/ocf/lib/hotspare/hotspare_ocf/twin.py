@@ -86,6 +86,18 @@ def silenced(call: Call, is_ours: Mine) -> bool:
     return sweep.park(sweep.site(call), programs=look.PROGRAMS, is_ours=is_ours, owner=gateway)
 
 
+def retired(call: Call) -> bool:
+    """Whether the stager takes the twin, which is parked, away by itself and then ends. Nobody waits for that: a node
+    that is left stops before another one is promoted, and a hundred routers take a second to go.
+    """
+    try:
+        stager.asked(call["gateway"], "retire", within_s=min(_ASK_S, call.remaining_s() / 2))
+    except StagerError as error:
+        _tell("stop.unasked", call, str(error))
+        return False
+    return True
+
+
 def trouble(call: Call, role: str) -> str:
     """A stager keeps the twin, or publishes it; Pacemaker knows how fresh it is. Returns what is wrong, in words.
 
