@@ -16,13 +16,14 @@ from pathlib import Path
 
 BUNDLE = Path(__file__).parents[1] / "src/hotspare/ocf"
 STATE = "/var/lib/neutron"
-_START_OVS = """
+VSWITCHD = "ovs-vswitchd --disable-system --pidfile --detach --log-file -vconsole:off"
+_START_OVS = f"""
 set -e
 mkdir -p /run/openvswitch /etc/openvswitch /var/log/openvswitch /run/netns /var/log/neutron
 [ -f /etc/openvswitch/conf.db ] || ovsdb-tool create /etc/openvswitch/conf.db /usr/share/openvswitch/vswitch.ovsschema
 ovsdb-server --remote=punix:/run/openvswitch/db.sock --pidfile --detach --log-file -vconsole:off
 ovs-vsctl --no-wait init
-ovs-vswitchd --disable-system --pidfile --detach --log-file -vconsole:off
+{VSWITCHD}
 ip link set lo up
 ovs-vsctl --may-exist add-br br-int -- set bridge br-int datapath_type=netdev fail_mode=secure
 """

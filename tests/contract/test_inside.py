@@ -1,11 +1,13 @@
 """Namespaces of routers, real ones of this machine under names of their own: seen, staged elsewhere, watched."""
 
 import asyncio
+import fcntl
 import os
+import struct
 import subprocess
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import ExitStack, aclosing, asynccontextmanager, suppress
 from functools import wraps
 from pathlib import Path
 
@@ -29,6 +31,7 @@ from hotspare.model.staging import (
 
 pytestmark = pytest.mark.lab
 
+TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454CA, 0x2, 0x1000  # linux/if_tun.h
 QG, QR, QR2 = "qg-1f0c2d3e-4a", "qr-2b5d6f70-81", "qr-3c9e8d7f-60"
 MACS = {QG: "fa:16:3e:00:00:01", QR: "fa:16:3e:00:00:02", QR2: "fa:16:3e:00:00:03"}
 
@@ -279,6 +282,24 @@ async def test_a_look_tells_what_neutron_made_and_nothing_that_the_kernel_adds(n
     assert seen.sysctls.items() >= SYSCTLS.items()
     for family, rules in ((Family.V4, RULES_V4), (Family.V6, RULES_V6)):
         assert sorted(seen.rules[family].splitlines()) == sorted(rules.splitlines())
+
+
+@asynchronous
+async def test_a_device_that_nobody_holds_any_more_is_told_from_one_that_is_held(node):
+    """A tap has a carrier for as long as a process holds it. Source: linux, drivers/net/tun.c."""
+    name = node.router()
+    for device in ("qr-held", "qr-orphan"):
+        within(name, "ip", "tuntap", "add", device, "mode", "tap")
+        within(name, "ip", "link", "set", device, "up")
+    with ExitStack() as stack:
+        with netns.entered(name):
+            held = os.open("/dev/net/tun", os.O_RDWR)
+            stack.callback(os.close, held)
+            fcntl.ioctl(held, TUNSETIFF, struct.pack("16sH22x", b"qr-held", IFF_TAP | IFF_NO_PI))
+        seen = (await looked(name)).devices
+    assert {device: seen[device].wired for device in ("qr-held", "qr-orphan", QR)} == {
+        "qr-held": True, "qr-orphan": False, QR: True,
+    }  # fmt: skip
 
 
 @asynchronous

@@ -47,6 +47,7 @@ def _reboot(node):
     """Namespaces and devices are gone; OVSDB has its rows still, and the bridges have no flows."""
     node.namespaces.clear()
     node.devices.clear()
+    node.orphans.clear()
     for name in node.plugs:
         node._plugged(name)
     node.flows = dict.fromkeys(node.flows, frozenset())
@@ -65,6 +66,11 @@ def _switch_restarted(node):
         node._plugged(name)
 
 
+def _switch_let_go(node):
+    """As above, in user space."""
+    node.restart_switch()
+
+
 def _port_lost(node):
     """A row was removed while the switch did not run: its device stays."""
     for name in list(node.plugs)[:1]:
@@ -81,7 +87,7 @@ def _nothing(_node):
     """All is as it was left."""
 
 
-HAVOC = (_nothing, _reboot, _agents, _switch_restarted, _port_lost, _device_changed)
+HAVOC = (_nothing, _reboot, _agents, _switch_restarted, _switch_let_go, _port_lost, _device_changed)
 
 
 @st.composite

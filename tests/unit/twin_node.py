@@ -88,6 +88,8 @@ class Node:
     namespaces: dict[str, Namespace] = field(default_factory=dict)
     devices: dict[str, tuple[str, SeenDevice]] = field(default_factory=dict)
     """Name → where it is."""
+    orphans: dict[tuple[str, str], SeenDevice] = field(default_factory=dict)
+    """Namespace and name → a device that the switch does not hold any more; one of the same name may be elsewhere."""
     files: dict[str, str] = field(default_factory=dict)
     carried: str = ""
     known: frozenset[str] = frozenset()
@@ -95,7 +97,8 @@ class Node:
     def look(self) -> NodeLook:
         insides = {
             name: InsideLook(
-                {device: seen for device, (place, seen) in self.devices.items() if place == name},
+                {device: seen for device, (place, seen) in self.devices.items() if place == name}
+                | {device: seen for (place, device), seen in self.orphans.items() if place == name},
                 space.routes, dict(space.sysctls), dict(space.rules),
             )
             for name, space in self.namespaces.items()
@@ -125,6 +128,14 @@ class Node:
         self.namespaces.setdefault(namespace, Namespace())
         self.plugs[found.name] = SeenPlug(found, parked=False, hidden=False, owner=owner)
         self.devices[found.name] = namespace, SeenDevice(found.name, found.mac, 1450, up=True, addresses=addresses)
+
+    def restart_switch(self) -> None:
+        """Open vSwitch in user space lets go of its devices, which stay, and makes others beside them."""
+        for name in self.plugs:
+            place, seen = self.devices.pop(name, (ROOT, None))
+            if place != ROOT and seen is not None:
+                self.orphans[place, name] = replace(seen, wired=False)
+            self._plugged(name)
 
     @singledispatchmethod
     def _do(self, step: Step) -> None:
@@ -170,6 +181,7 @@ class Node:
             del self.devices[name]
             if name in self.plugs:
                 self._plugged(name)
+        self.orphans = {key: seen for key, seen in self.orphans.items() if key[0] != step.namespace}
         self.namespaces.pop(step.namespace, None)
 
     @_do.register
@@ -178,6 +190,7 @@ class Node:
         place, _ = self.devices[step.name]
         assert place in (ROOT, step.namespace)
         assert step.namespace in self.namespaces
+        assert (step.namespace, step.name) not in self.orphans
         self._lose(step.name)
         self.devices[step.name] = step.namespace, SeenDevice(step.name, step.mac, step.mtu or 1500, up=True)
 
@@ -185,6 +198,7 @@ class Node:
     def _(self, step: SetAddresses) -> None:
         place, seen = self.devices[step.device]
         assert place == step.namespace
+        assert (place, step.device) not in self.orphans
         addresses = (seen.addresses - set(step.remove)) | set(step.add)
         self.devices[step.device] = place, replace(seen, addresses=addresses)
 
@@ -237,6 +251,7 @@ def is_twin(node: Node, wanted: RouterPlane, gateway: str = GATEWAY) -> bool:
             for name, device in wanted.devices.items()
         )
         and {name for name, (place, _) in node.devices.items() if place == wanted.namespace} == set(wanted.devices)
+        and not any(place == wanted.namespace for place, _ in node.orphans)
         and (space.routes, space.rules) == (wanted.routes, dict(wanted.rules))
         and wanted.sysctls.items() <= space.sysctls.items()
         and all(node.files.get(file.path) == file.text for file in wanted.files)

@@ -54,6 +54,9 @@ class SeenDevice:
     mtu: int
     up: bool
     addresses: frozenset[Address] = frozenset()
+    wired: bool = True
+    """Whether the switch holds it. Where Open vSwitch forwards in user space, one that has been restarted makes its
+    devices anew beside the old ones, which stay where they are and pass nothing."""
 
 
 @dataclass(frozen=True, slots=True)

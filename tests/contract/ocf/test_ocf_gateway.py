@@ -2,7 +2,7 @@
 
 import pytest
 
-from ocf_node import STATE, OcfNode
+from ocf_node import STATE, VSWITCHD, OcfNode
 
 pytestmark = pytest.mark.lab
 
@@ -146,6 +146,19 @@ for netns in {first.namespace} {second.namespace}; do ip -n $netns route add def
     node.shell("kill -STOP $(cat /run/openvswitch/ovs-vswitchd.pid)")
     dead = gateway(node, "monitor", **deep)
     assert (dead.code, "ovs-vswitchd" in dead.reason) == (9, True)
+    assert gateway(node, "stop", timeout_s=30).code == 0
+
+
+def test_a_switch_that_was_restarted_in_user_space_and_holds_no_router_has_the_gateway_moved(node):
+    first, second = carry(node, 2)
+    node.shell("kill -9 $(cat /run/openvswitch/ovs-vswitchd.pid)")
+    node.wait(lambda: not node.processes("ovs-vswitchd"), within_s=10, until="ovs-vswitchd has ended")
+    node.shell(VSWITCHD)
+    for device in (first.qr, second.qg):
+        node.shell(f"ovs-vsctl --timeout=20 wait-until interface {device} 'ofport>0'")
+    node.wait(lambda: gateway(node, "monitor", level=20).code == 9, within_s=20, until="the carrier knows it")
+    assert "does not hold any of the routers' 4 devices" in gateway(node, "monitor", level=20).reason
+    assert gateway(node, "monitor", level=0).code == 8
     assert gateway(node, "stop", timeout_s=30).code == 0
 
 

@@ -5,14 +5,13 @@ of a router comes back; on a node that is at work nothing is touched.
 import pytest
 
 from hotspare.plan.layout import PARK_UNIT, PARK_UNIT_TEXT
-from ocf_node import OcfNode
+from ocf_node import VSWITCHD, OcfNode
 
 pytestmark = pytest.mark.lab
 
 PARK = "/usr/lib/ocf/lib/hotspare/park"
 BYSTANDERS = {"tap5a5a5a5a-11", "tap6b6b6b6b-22", "vm0", "qr-not-ours", "qr-0123456789a"}
 DATABASE = "ovsdb-server --remote=punix:/run/openvswitch/db.sock --pidfile --detach --log-file -vconsole:off"
-VSWITCHD = "ovs-vswitchd --disable-system --pidfile --detach --log-file -vconsole:off"
 
 
 def plug_bystanders(node: OcfNode) -> None:

@@ -22,7 +22,7 @@ _NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
 _GETRULE, _GETQDISC = 34, 38
 
 _LINK = struct.Struct("=BxHiII")  # struct ifinfomsg
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_NET_NS_FD, _IFLA_EXT_MASK = 1, 3, 4, 28, 29
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_NET_NS_FD, _IFLA_EXT_MASK, _IFLA_CARRIER = 1, 3, 4, 28, 29, 33
 _SKIP_STATISTICS = 1 << 3
 _UP = 1
 
@@ -69,6 +69,8 @@ class Link:
     mac: str
     mtu: int
     up: bool
+    wired: bool
+    """Whether it has a carrier: a device of the switch has one for as long as the switch holds it."""
 
     @property
     def is_idle_tunnel(self) -> bool:
@@ -85,7 +87,8 @@ def links(kernel: Netlink) -> dict[str, Link]:
         said = attributes(data[_LINK.size :])
         name = said[_IFLA_IFNAME].rstrip(b"\0").decode()
         mtu = struct.unpack("=I", said[_IFLA_MTU])[0]
-        found[name] = Link(index, name, said.get(_IFLA_ADDRESS, b"").hex(":"), mtu, bool(flags & _UP))
+        mac = said.get(_IFLA_ADDRESS, b"").hex(":")
+        found[name] = Link(index, name, mac, mtu, bool(flags & _UP), said.get(_IFLA_CARRIER) != b"\0")
     return found
 
 

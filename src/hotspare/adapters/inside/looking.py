@@ -48,7 +48,7 @@ def _look(known: Remembered | None) -> tuple[InsideLook, Remembered]:
     remembered = _rules(known)
     return InsideLook(
         devices={
-            name: SeenDevice(name, link.mac, link.mtu, link.up, addresses.get(name, frozenset()))
+            name: SeenDevice(name, link.mac, link.mtu, link.up, addresses.get(name, frozenset()), link.wired)
             for name, link in ports.items()
         },
         routes=routes,

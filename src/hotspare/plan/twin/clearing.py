@@ -16,7 +16,9 @@ class Clearing:
     namespaces: tuple[str, ...] = ()
     plugs: tuple[str, ...] = ()
     adrift: tuple[str, ...] = ()
-    """Namespaces to be made anew: a device in there has lost its port. They go after the ports."""
+    """Namespaces to be made anew: a device in there has lost its port, or the switch does not hold it any more. They go
+    after the ports.
+    """
     files: tuple[str, ...] = ()
 
     def steps(self) -> Iterator[DropNamespace | RemovePlugs | RemoveFile]:
@@ -53,7 +55,7 @@ def _has_lost_a_port(router: RouterPlane, seen: NodeLook, holdings: Holdings) ->
     return (
         look is not None
         and router.namespace in holdings.namespaces
-        and not router_devices(look) <= seen.switch.plugs.keys()
+        and any(name not in seen.switch.plugs or not look.devices[name].wired for name in router_devices(look))
     )
 
 

@@ -42,8 +42,8 @@ def differences(router: RouterPlane, look: InsideLook | None, *, replugged: Coll
 
 
 def is_device(found: SeenDevice | None, mac: str, mtu: int | None) -> bool:
-    """Whether it is a plug's of this mac and mtu, and up."""
-    return found is not None and found.up and found.mac == mac and mtu in (None, found.mtu)
+    """Whether it is a plug's of this mac and mtu, up, and the switch holds it."""
+    return found is not None and found.up and found.wired and found.mac == mac and mtu in (None, found.mtu)
 
 
 def addresses(

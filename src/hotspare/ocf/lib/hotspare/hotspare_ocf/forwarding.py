@@ -1,7 +1,8 @@
 """Whether the routers of this node really forward: their ports are wired, and beyond each of them somebody answers.
 
 What is wrong with single routers is told, never a failure: agents wire ports one after the other, an upstream router
-may be away, and no restart here would bring it back. Only a dead or hung ovs-vswitchd proves that nothing forwards.
+may be away, and no restart here would bring it back. Only two things prove that nothing forwards: a dead or hung
+ovs-vswitchd, and one that holds no router's device, as after a restart where it forwards in user space.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from hotspare_ocf.sweep import Site
 
 _ETH_P_ARP = 0x0806
-_SIOCGIFADDR, _SIOCGIFHWADDR = 0x8915, 0x8927  # linux/sockios.h
+_SIOCGIFFLAGS, _SIOCGIFADDR, _SIOCGIFHWADDR = 0x8913, 0x8915, 0x8927  # linux/sockios.h
+_IFF_UP, _IFF_RUNNING = 0x1, 0x40  # linux/if.h
 _ASK_TIMES = 3
 _ASK_WAIT_S = 0.5
 """An upstream router answers ARP in milliseconds; one lost frame is no silence, so it is asked three times."""
@@ -71,7 +73,16 @@ def outage(patience_s: float) -> str:
         return ""
     if not any(router_of(name) for name in names):
         return ""
-    return vswitchd.trouble(within_s=min(vswitchd.RESTART_S, patience_s / 2))
+    if trouble := vswitchd.trouble(within_s=min(vswitchd.RESTART_S, patience_s / 2)):
+        return trouble
+    devices = {
+        (name, device): wired
+        for name, inside in _insides([name for name in names if name.startswith("qrouter-")], probes=False).items()
+        for device, wired in inside.wired.items()
+    }
+    if devices and not any(devices.values()):
+        return f"Open vSwitch does not hold any of the routers' {len(devices)} devices; was it restarted?"
+    return ""
 
 
 def trouble(place: Site) -> str:
@@ -85,7 +96,8 @@ def trouble(place: Site) -> str:
     unanswered = _unanswered([probe for inside in insides.values() for probe in inside.probes])
     broken = {one.name: "its namespace is gone, only the name is left" for one in routers if not one.inode}
     for name, inside in insides.items():
-        wrong = [inside.trouble, *(_port_trouble(device, ports.get(device)) for device in inside.devices)]
+        wrong = [inside.trouble, *(_port_trouble(device, ports.get(device)) for device in inside.wired)]
+        wrong += [f"Open vSwitch does not hold {device}" for device, wired in inside.wired.items() if not wired]
         if said := next(filter(None, [*wrong, unanswered.get(name)]), None):
             broken[name] = said
     if not broken:
@@ -106,15 +118,16 @@ def _port_trouble(name: str, port: Port | None) -> str:
 class _Inside:
     """What is in a router's namespace: its ports' devices, and questions to its gateways, not asked yet."""
 
-    __slots__ = ("devices", "probes", "trouble")
+    __slots__ = ("probes", "trouble", "wired")
 
     def __init__(self) -> None:
-        self.devices: list[str] = []
+        self.wired: dict[str, bool] = {}
+        """Device → whether it is down, or the switch holds its other end (it has a carrier)."""
         self.probes: list[Probe] = []
         self.trouble = ""
 
 
-def _insides(names: list[str]) -> dict[str, _Inside]:
+def _insides(names: list[str], *, probes: bool = True) -> dict[str, _Inside]:
     # A probe holds a descriptor, and Pacemaker passes on a limit of 1024.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -123,9 +136,9 @@ def _insides(names: list[str]) -> dict[str, _Inside]:
     def see(path: str) -> None:
         name = path.rpartition("/")[2]
         inside = found[name] = _Inside()
-        inside.devices = [device for _, device in socket.if_nameindex() if device.startswith(_PORTS)]
-        inside.trouble = "" if inside.devices else "it has no port"
-        for device, gateway in _default_gateways():
+        inside.wired = {device: _is_wired(device) for _, device in socket.if_nameindex() if device.startswith(_PORTS)}
+        inside.trouble = "" if inside.wired else "it has no port"
+        for device, gateway in _default_gateways() if probes else ():
             try:
                 inside.probes.append(_probe(name, device, gateway))
             except OSError as error:
@@ -135,6 +148,17 @@ def _insides(names: list[str]) -> dict[str, _Inside]:
         path, _, said = failure.partition(": ")
         found.setdefault(path.rpartition("/")[2], _Inside()).trouble = said
     return found
+
+
+def _is_wired(device: str) -> bool:
+    """Of the namespace that this thread is in."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        try:
+            answer = fcntl.ioctl(control, _SIOCGIFFLAGS, struct.pack("256s", device.encode()))
+        except OSError:
+            return True  # it has just gone
+    flags = struct.unpack_from("=H", answer, 16)[0]
+    return not flags & _IFF_UP or bool(flags & _IFF_RUNNING)
 
 
 def _default_gateways() -> list[tuple[str, bytes]]:
