@@ -297,7 +297,7 @@ class Pool:
         if len(holders) != 1:
             return False
         agent = self.world.agents[holders[0]]
-        wired = all(port.host == agent.host and port.active for port in self.world.ports[router])
+        wired = all(port.host == agent.host and port.active for port in self.world.ports[router] if port.admin_up)
         return agent.runs and wired
 
     async def until(self, true: Callable[[], bool], *, within_s: float = 900.0) -> None:

@@ -56,6 +56,18 @@ async def test_routers_of_a_fenced_node_are_served_by_the_others():
 
 
 @story
+async def test_a_port_that_is_administratively_down_is_not_waited_for():
+    pool = await begun(cloud(hosts=3, routers=3))
+    pool.world.set_port("router-00000-0", admin_up=False)
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.astray()))
+    await pool.served(within_s=60)
+    (moved,) = pool.moved()
+    assert moved["router"] == "router-00000"
+    assert not [facts for what, facts in pool.told if what == "router.not_moved"]
+
+
+@story
 async def test_what_is_planned_and_where_a_router_is_bound_is_told_as_it_happens():
     pool = await begun(cloud(hosts=3, routers=9))
     pool.power_off("net1")

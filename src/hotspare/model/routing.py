@@ -125,6 +125,8 @@ class RouterPort:
     """binding:host_id: the agent's host that it is bound to; empty where it is bound nowhere."""
     active: bool
     """Whether its Open vSwitch agent has wired it (status ACTIVE)."""
+    admin_up: bool = True
+    """Whether it may be wired: one that is administratively down never gets ACTIVE."""
     failed: bool = False
     """binding_failed: no mechanism could bind it there."""
 
