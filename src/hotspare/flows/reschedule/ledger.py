@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from hotspare.flows.reschedule.move import Job, Outcome
 from hotspare.model.rescheduling import Batch
-from hotspare.model.routing import MoveRecord, Stage
+from hotspare.model.routing import MoveRecord
 
 AGAIN_FIRST_S, AGAIN_MAX_S = 2.0, 120.0
 """A router whose move failed is tried again after so long, then twice as long, and so on."""
 SUSPECT_AFTER, SUSPECT_FOR_S = 3, 120.0
-"""So many moves in a row that fail at one target, and it gets no more for a while."""
+"""So many moves in a row that fail by one agent's fault, and it gets no more for a while."""
 NOT_BEGUN = "not begun: the node that it was to go to takes no routers any more"
 
 
@@ -43,6 +43,8 @@ class Ledger:
         """The last that is known of a router's moves, from the journal on."""
         self._counts: dict[str, _Count] = {}
         self._tries: Counter[str] = Counter()
+        self._untold: Counter[str] = Counter()
+        """Those of a router's tries of which Neutron did not say what became of it."""
         self._again_s: dict[str, float] = {}
         self._misses: defaultdict[str, int] = defaultdict(int)
         self._suspect_s: dict[str, float] = {}
@@ -85,17 +87,20 @@ class Ledger:
             if outcome.outage_s is not None:
                 count.outages_s.append(round(outcome.outage_s, 1))
             self._tries.pop(router, None)
+            self._untold.pop(router, None)
             self._again_s.pop(router, None)
-            self._misses.pop(job.move.target, None)
+            if outcome.holder:
+                self._misses.pop(outcome.holder, None)
             return
         count.failures[router] = outcome.note
         self._tries[router] += 1
+        self._untold[router] += outcome.untold
         wait_s = min(AGAIN_FIRST_S * 2 ** (self._tries[router] - 1), AGAIN_MAX_S)
         self._again_s[router] = self._now() + wait_s
-        if outcome.stage is not Stage.RETURNED:  # that was the source's fault
-            self._misses[job.move.target] += 1
-            if self._misses[job.move.target] >= SUSPECT_AFTER:
-                self._suspect_s[job.move.target] = self._now() + SUSPECT_FOR_S
+        if outcome.at_fault:
+            self._misses[outcome.at_fault] += 1
+            if self._misses[outcome.at_fault] >= SUSPECT_AFTER:
+                self._suspect_s[outcome.at_fault] = self._now() + SUSPECT_FOR_S
 
     def waits(self, router: str) -> bool:
         """Whether the router's last move failed, too short ago to try another."""
@@ -112,6 +117,7 @@ class Ledger:
     def forgive(self) -> None:
         """Whoever waits may be tried again now: the world has changed."""
         self._tries.clear()
+        self._untold.clear()
         self._again_s.clear()
         self._suspect_s.clear()
         self._misses.clear()
@@ -121,8 +127,14 @@ class Ledger:
         return {router: record for router, record in self.last.items() if not record.stage.final}
 
     def failed(self) -> dict[str, tuple[str, int]]:
-        """Routers whose last moves failed: why the last one did, and how many."""
-        return {router: (self.last[router].note, tries) for router, tries in self._tries.items()}
+        """Routers whose last moves failed: why the last one did, and how many.
+
+        All of those that Neutron was away for are one: they say nothing of whether the router can be moved.
+        """
+        return {
+            router: (self.last[router].note, max(1, tries - self._untold[router]))
+            for router, tries in self._tries.items()
+        }
 
     def batches(self, named: Callable[[str], str]) -> tuple[Batch, ...]:
         """How far each batch got, the latest last; `named` is a router's name."""

@@ -26,7 +26,9 @@ BACKOFF_S, BACKOFF_MAX_S = 0.5, 8.0
 LET_GO_S = 30.0
 """A living agent removes a router within some seconds, and its ports are seen down 2 s later; a hung one never does."""
 WIRED_S = 180.0
-NOT_FOUND = 404
+NOT_FOUND, CONFLICT = 404, 409
+NOT_THAT_AGENT = frozenset({NOT_FOUND, CONFLICT})
+"""How Neutron refuses to bind a router to an agent that may not have it: disabled, of another kind, in a wrong mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,10 @@ class Outcome:
     holder: str | None
     note: str = ""
     outage_s: float | None = None
+    at_fault: str | None = None
+    """The agent that the failure tells something of; None: it was Neutron's, our own, or nobody's."""
+    untold: bool = False
+    """Neutron did not say what became of the router: the failure tells nothing of that either."""
 
     @property
     def well(self) -> bool:
@@ -84,11 +90,11 @@ class World:
 
 
 class _OverError(Exception):
-    """The move ends here."""
+    """The move ends here. `at_fault` and `untold`: see `Outcome`."""
 
-    def __init__(self, stage: Stage, note: str) -> None:
+    def __init__(self, stage: Stage, note: str, *, at_fault: str | None = None, untold: bool = False) -> None:
         super().__init__(note)
-        self.stage, self.note = stage, note
+        self.stage, self.note, self.at_fault, self.untold = stage, note, at_fault, untold
 
 
 class Carrier:
@@ -110,7 +116,7 @@ class Carrier:
         self._world, self._bound = world, bound
         self._holders: tuple[str, ...] = (job.move.source,) if job.move.source else ()
         self._confirmed = False
-        self._refusals: list[str] = []
+        self._refusals: list[RefusedError] = []
         self._failed, self._pause_s = "", BACKOFF_S
         self._lost_s = job.lost_s
         self.closed = asyncio.Event()
@@ -122,7 +128,7 @@ class Carrier:
         try:
             return await self._carried_out()
         except _OverError as over:
-            return await self._ended(over.stage, over.note)
+            return await self._ended(over.stage, over.note, at_fault=over.at_fault, untold=over.untold)
         finally:
             self.closed.set()
 
@@ -181,7 +187,9 @@ class Carrier:
         await self._answered(call)
         await self._read()
         if len(self._refusals) >= REFUSALS_MAX and agent not in self._holders:
-            raise _OverError(Stage.DROPPED, f"Neutron does not bind it: {self._refusals[-1]}")
+            last = self._refusals[-1]
+            at_fault = agent if last.code in NOT_THAT_AGENT else None
+            raise _OverError(Stage.DROPPED, f"Neutron does not bind it: {last.message}", at_fault=at_fault)
 
     async def _read(self) -> None:
         """Who holds the router is known for certain.
@@ -209,7 +217,7 @@ class Carrier:
                 break
             await asyncio.sleep(backoff_s)
             backoff_s = min(2 * backoff_s, BACKOFF_MAX_S)
-        raise _OverError(Stage.DROPPED, f"who holds it cannot be read: {failed}")
+        raise _OverError(Stage.DROPPED, f"who holds it cannot be read: {failed}", untold=True)
 
     async def _answered(self, call: Awaitable[None]) -> bool:
         """Whether the call was answered with yes. A refusal is remembered; a server that cannot is left in peace."""
@@ -217,7 +225,7 @@ class Carrier:
             await call
         except RefusedError as refused:
             if refused.code < SERVER_FAILED:
-                self._refusals.append(refused.message)
+                self._refusals.append(refused)
             else:
                 await self._pause(refused.message)
             return False
@@ -264,7 +272,7 @@ class Carrier:
             raise _OverError(Stage.RETURNED, f"{hung}, so it stays there: is its L3 agent hung?")
         if self._holders:
             raise _OverError(Stage.DROPPED, f"{hung}, and another agent took it: {self._world.host(self._holders[0])}")
-        why = self._failed or (self._refusals[-1] if self._refusals else "Neutron said yes and did not")
+        why = self._failed or (self._refusals[-1].message if self._refusals else "Neutron said yes and did not")
         raise _OverError(Stage.DROPPED, f"{hung}, and could not be given it back, so it is bound nowhere: {why}")
 
     async def _settled(self, agent: str) -> Outcome:
@@ -281,9 +289,14 @@ class Carrier:
             case Wired.YES:
                 return await self._ended(Stage.FORWARDING, note)
             case Wired.FAILED:
-                raise _OverError(Stage.DROPPED, f"bound to {host}, but a port could not be bound there: binding_failed")
+                why = f"bound to {host}, but a port could not be bound there: binding_failed"
+                raise _OverError(Stage.DROPPED, why, at_fault=agent)
             case Wired.LATE:
-                raise _OverError(Stage.DROPPED, f"bound to {host}, but its ports are not wired after {WIRED_S:.0f} s")
+                why = f"bound to {host}, but its ports are not wired after {WIRED_S:.0f} s"
+                raise _OverError(Stage.DROPPED, why, at_fault=agent)
+            case Wired.UNTOLD:
+                why = f"bound to {host}, but Neutron does not tell whether its ports are wired after {WIRED_S:.0f} s"
+                raise _OverError(Stage.DROPPED, why, untold=True)
             case Wired.MOOT:
                 raise _OverError(Stage.DROPPED, f"{host} was lost before its ports were wired there")
 
@@ -292,12 +305,12 @@ class Carrier:
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
-    async def _ended(self, stage: Stage, note: str) -> Outcome:
+    async def _ended(self, stage: Stage, note: str, *, at_fault: str | None = None, untold: bool = False) -> Outcome:
         outage_s = None
         if stage is Stage.FORWARDING and self._lost_s is not None:
             outage_s = self._world.now() - self._lost_s
         holder = self._holders[0] if self._holders else None
-        outcome = Outcome(self.job, stage, holder, note, outage_s)
+        outcome = Outcome(self.job, stage, holder, note, outage_s, at_fault, untold)
         try:
             await self._note(stage, note, outage_s)
         except _OverError as unwritten:

@@ -25,6 +25,8 @@ class Wired(StrEnum):
     """Neutron could not bind one of them there (binding_failed)."""
     LATE = "late"
     """Not within the limit."""
+    UNTOLD = "untold"
+    """Neutron, asked last when the limit had come, did not tell."""
     MOOT = "moot"
     """Nobody can expect it any more: the host is gone."""
 
@@ -105,7 +107,7 @@ class PortWatch:
             if answer is None and wait.is_moot():
                 answer = Wired.MOOT
             if answer is None and self._now() >= wait.until_s:
-                answer = Wired.LATE
+                answer = Wired.UNTOLD if found is None else Wired.LATE
             if answer is not None:
                 wait.answer.set_result(answer)
 
