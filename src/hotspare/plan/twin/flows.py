@@ -52,8 +52,9 @@ def forwarding(plane: DataPlane, seen: NodeLook) -> Iterator[SetFlows]:
 
 
 def _dropping(plane: DataPlane, seen: NodeLook) -> frozenset[str]:
-    """Bridges that have to drop VLAN 4095: those by which the plane forwards, and those on which the node has a router's
-    port, wanted there or not. Where it is dropped now it stays so: that costs nothing, and nobody is let out.
+    """Bridges that have to drop VLAN 4095: those by which the plane forwards, and those that have a router's port now.
+
+    Where it is dropped now it stays so: that costs nothing, and nobody is let out.
     """
     there = {found.plug.bridge for found in seen.switch.plugs.values()}
     now = {name for name, bridge in seen.switch.bridges.items() if drops(bridge.flows)}
