@@ -9,7 +9,9 @@ from enum import StrEnum
 
 
 class Standing(StrEnum):
-    """What the cluster says of the place of an agent. Neutron's `alive` has no say in it."""
+    """What the cluster says of the place of an agent. Neutron's `alive` has no say in it, but where the cluster has no
+    proof of its own that a node is silent (`plan.verdict.on_trust`).
+    """
 
     LIVE = "live"
     """Its node is a member and runs its agents: it may get routers."""
