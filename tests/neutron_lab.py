@@ -73,6 +73,11 @@ class LabCloud:
         """It runs, and asks for its routers in a moment."""
         self.lab.ssh(host, "systemctl start neutron-l3-agent")
 
+    def set_port(self, port: str, *, admin_up: bool) -> None:
+        """The port is enabled or disabled by an operator."""
+        with self.entered(), connect(self.lab.layout) as cloud:
+            cloud.network.update_port(port, is_admin_state_up=admin_up)
+
     @contextmanager
     def slow(self) -> Iterator[str]:
         """The API takes requests and does not answer. The name of a user to ask it as."""

@@ -101,6 +101,8 @@ class Cluster:
     """The node of the cold gateway of the pool's name, which the pool is kept off; empty: there is no such gateway."""
     identity_up: bool = True
     """Whether the cold gateway is promoted there, with its agents; else it is demoted."""
+    stopped: set[str] = field(default_factory=set)
+    """Nodes of whose pool data plane a stop is on record."""
     quorate: bool = True
     dead: bool = False
     """Pacemaker does not answer."""
@@ -124,8 +126,14 @@ class Cluster:
             fail_counts=(),
             fencings=(),
             bans=tuple(self._bans()),
-            last_actions=tuple(LastAction(POOL, name, "demote", 0) for name in self.nodes if name == self.identity_on),
+            last_actions=tuple(self._last_actions()),
         )
+
+    def _last_actions(self) -> Iterator[LastAction]:
+        if self.identity_on:
+            yield LastAction(POOL, self.identity_on, "demote", 0)
+        for name in self.stopped:
+            yield LastAction(local(POOL), name, "stop", 0)
 
     def _bans(self) -> Iterator[tuple[str, str, str]]:
         for name in self.nodes if self.identity_on else ():
@@ -297,7 +305,7 @@ class Pool:
         if len(holders) != 1:
             return False
         agent = self.world.agents[holders[0]]
-        wired = all(port.host == agent.host and port.active for port in self.world.ports[router])
+        wired = all(port.host == agent.host and port.active for port in self.world.ports[router] if port.admin_up)
         return agent.runs and wired
 
     async def until(self, true: Callable[[], bool], *, within_s: float = 900.0) -> None:

@@ -44,6 +44,11 @@ class StandinCloud:
             self.standin.pass_time()
             self.standin.world.start(f"l3-{host}")
 
+    def set_port(self, port: str, *, admin_up: bool) -> None:
+        with self.standin.lock:
+            self.standin.pass_time()
+            self.standin.world.set_port(port, admin_up=admin_up)
+
     @contextmanager
     def slow(self) -> Iterator[str]:
         self.standin.faults = Faults(latency_s=4)
@@ -94,6 +99,9 @@ class Asked:
 
     def ports(self, *routers: str) -> tuple[RouterPort, ...]:
         return self._ask(lambda neutron: neutron.ports(routers))
+
+    def port(self, router: str, port: str) -> RouterPort:
+        return next(one for one in self.ports(router) if one.id == port)
 
     def agents_of_network(self, network: str) -> tuple[str, ...]:
         return self._ask(lambda neutron: neutron.agents_of_network(network))
@@ -185,6 +193,25 @@ def test_a_router_moves_between_live_agents_and_its_ports_follow(asked, router):
     asked.bind(router, agents["net3"])
     assert asked.agents_of(router) == (agents["net3"],)
     assert asked.routing().bindings[router] == (agents["net3"],)
+    asked.wired(router, "net3")
+
+
+def test_a_port_that_is_administratively_down_says_so_and_is_never_wired(asked, router):
+    agents = asked.served_by(router, "net1")
+    disabled = asked.ports(router)[0].id
+    asked.cloud.set_port(disabled, admin_up=False)
+    try:
+        eventually(lambda: not asked.port(router, disabled).active, within_s=60, what="it is not wired any more")
+        asked.unbind(router, agents["net1"])
+        asked.bind(router, agents["net3"])
+        eventually(
+            lambda: all(port.host == "net3" and port.active is port.admin_up for port in asked.ports(router)),
+            within_s=60,
+            what="all others are wired on net3",
+        )
+        assert [port.id for port in asked.ports(router) if not port.admin_up] == [disabled]
+    finally:
+        asked.cloud.set_port(disabled, admin_up=True)
     asked.wired(router, "net3")
 
 

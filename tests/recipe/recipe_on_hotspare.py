@@ -181,7 +181,7 @@ def _put_right(active: str) -> Chapter:
             Step(active, "crm configure property no-quorum-policy=ignore", "set"),
             Step(
                 DESK,
-                f"hotspare plan {FILE}",
+                f"hotspare plan -f {FILE}",
                 "it would take both back, and nothing else",
                 says=('-<nvpair id="cib-bootstrap-options-stonith-enabled"', "configuration: 2 changed"),
             ),
@@ -189,18 +189,18 @@ def _put_right(active: str) -> Chapter:
             Step(active, "crm configure load xml update conf.xml", "the fence devices have lost their passwords"),
             Step(
                 DESK,
-                f"hotspare plan {FILE}",
+                f"hotspare plan -f {FILE}",
                 "it would put them back as well",
                 says=('value="/etc/hotspare/fence/net1.sh"', "configuration: 5 changed"),
             ),
             Step(
                 DESK,
-                f"hotspare apply {FILE}",
+                f"hotspare apply -f {FILE}",
                 "fencing is on and works again; no router has moved",
                 no_packet_is_lost,
                 says=("works",),
             ),
-            Step(DESK, f"hotspare apply {FILE}", "nothing is left to do", says=("nothing to change",)),
+            Step(DESK, f"hotspare apply -f {FILE}", "nothing is left to do", says=("nothing to change",)),
             Step(
                 active,
                 "crm configure show",

@@ -181,6 +181,7 @@ def _port(port: Port) -> Row:
         "device_id": port.router,
         "device_owner": port.owner,
         "network_id": port.network,
+        "admin_state_up": port.admin_up,
         "status": "ACTIVE" if port.active else "DOWN",
         "binding:host_id": port.host,
         "binding:vif_type": port.vif,

@@ -88,6 +88,7 @@ class Port:
     host: str = ""
     active: bool = False
     vif: str = "unbound"
+    admin_up: bool = True
 
 
 @dataclass
@@ -146,6 +147,15 @@ class World:
     def remove_router(self, router: str) -> None:
         for of in (self.routers, self.ports, self.serving):
             of.pop(router)
+
+    def set_port(self, port_id: str, *, admin_up: bool) -> None:
+        """The port is enabled or disabled; the agents that have its router hear of that and wire it anew."""
+        router_id, port = next(
+            (router, port) for router, ports in self.ports.items() for port in ports if port.id == port_id
+        )
+        port.admin_up = admin_up
+        for agent in self.serving[router_id]:
+            self._begin(self.agents[agent], router_id)
 
     def alive(self, agent: Agent) -> bool:
         return agent.stopped_s is None or self.now_s - agent.stopped_s < DOWN_AFTER_S
@@ -321,7 +331,7 @@ class World:
             return
         for port in self.ports[router_id]:
             if port.host == agent.host and port.vif == "ovs":
-                port.active = True
+                port.active = port.admin_up
 
     def _let_go(self, agent: Agent, router_id: str) -> None:
         """The ports are DOWN where they were, unless the router came back meanwhile."""

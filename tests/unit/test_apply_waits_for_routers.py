@@ -39,16 +39,16 @@ def told(*burdens: Burden) -> Report:
 
 
 class Desk:
-    """Reports one after the other, the last one again and again; an error is raised."""
+    """Reports one after the other, the last `again` ones again and again; an error is raised."""
 
-    def __init__(self, *answers: Report | HotspareError) -> None:
+    def __init__(self, *answers: Report | HotspareError, again: int = 1) -> None:
+        self._again = again
         self._answers = self._each(answers)
 
-    @staticmethod
-    def _each(answers: tuple[Report | HotspareError, ...]) -> Iterator[Report | HotspareError]:
+    def _each(self, answers: tuple[Report | HotspareError, ...]) -> Iterator[Report | HotspareError]:
         yield from answers
         while True:
-            yield answers[-1]
+            yield from answers[-self._again :]
 
     async def report(self, *, routers: bool) -> Report:
         assert not routers
@@ -63,6 +63,7 @@ def waited(
     homeward: bool = False,
     deaf: bool = False,
     now: Callable[[], float] | None = None,
+    again: int = 1,
 ) -> list[tuple[str, ...]]:
     """What was said to be missing, until it was not any more."""
     said: list[tuple[str, ...]] = []
@@ -71,7 +72,7 @@ def waited(
         def waiting(self, missing: tuple[str, ...]) -> None:
             said.append(missing)
 
-    desk = Desk(*answers)
+    desk = Desk(*answers, again=again)
     stages = (Stage("routers", (AwaitMoved("net1", EDGE, homeward, deaf, still_s=300),)),)
     run = flow.apply(JOB, WorldNodes(), stages, Watcher(), dispatcher=lambda _: desk, now=now or clock(), poll_s=0)
     asyncio.run(run)
@@ -133,3 +134,18 @@ def test_a_rescheduler_that_nobody_hears_and_a_neutron_that_notices_nothing_are_
     with pytest.raises(TimedOutError, match="Neutron still hears") as timed_out:
         waited(away(0, standing="gone", heard=True), deaf=True)
     assert "agent_down_time" in timed_out.value.hint
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        (away(3), NotReachableError("it does not answer")),
+        (away(3, moving=1), away(4, moving=1)),
+        (away(0, standing="gone", heard=True), away(1, standing="gone", heard=True)),
+    ],
+)
+def test_what_comes_and_goes_is_not_progress(answers: tuple[Report | HotspareError, ...]) -> None:
+    times = iter(range(0, 10_000, 10))
+    with pytest.raises((TimedOutError, RefusedError)):
+        waited(*answers, again=2, deaf=True, now=lambda: float(next(times)))
+    assert 300 < next(times) < 700

@@ -1,11 +1,12 @@
 """The journal on the disk: what was noted is there after a crash, however it was cut."""
 
 import asyncio
+import itertools
 import resource
 
 import pytest
 
-from hotspare.adapters.moves_journal import MovesJournal
+from hotspare.adapters.moves_journal import ROOMY_BYTES, MovesJournal
 from hotspare.codec import moves_jsonl
 from hotspare.model.errors import RefusedError
 from hotspare.model.routing import Move, MoveRecord, Stage
@@ -50,6 +51,63 @@ def test_opening_keeps_the_last_of_each_router(tmp_path):
     kept = MovesJournal(path).records()
     assert {one.move.router: one.stage for one in kept} == {MOVE.router: Stage.FORWARDING, "other": Stage.PLANNED}
     assert len(path.read_text().splitlines()) == 3
+
+
+STAGES = (Stage.PLANNED, Stage.UNBOUND, Stage.BOUND, Stage.FORWARDING)
+
+
+def noted_for_months(path, *, moves: int, looked) -> None:
+    """A daemon that runs on: `moves` of each of 200 routers, and a look after each of them."""
+
+    async def note() -> None:
+        journal = MovesJournal(path)
+        for at_s in range(moves):
+            each = (record(stage, router=f"{number:036}", at_s=at_s) for stage in STAGES for number in range(200))
+            await asyncio.gather(*map(journal.note, each))
+            looked(at_s)
+        journal.close()
+
+    asyncio.run(note())
+
+
+def test_the_journal_of_a_daemon_that_runs_for_months_stays_small_and_whole(tmp_path):
+    path = tmp_path / "moves.jsonl"
+    sizes: list[int] = []
+
+    def looked(at_s: int) -> None:
+        sizes.append(path.stat().st_size)
+        last = {one.move.router: one for one in moves_jsonl.read(path.read_text().splitlines())}
+        assert {(one.at_s, one.stage) for one in last.values()} == {(at_s, Stage.FORWARDING)}
+        assert len(last) == 200
+
+    noted_for_months(path, moves=45, looked=looked)
+    assert max(sizes) < 1.1 * ROOMY_BYTES
+    assert 2 <= sum(after < before for before, after in itertools.pairwise(sizes)) < 10, "it is rewritten now and then"
+
+
+def test_a_journal_that_cannot_be_rewritten_goes_on_as_it_is(tmp_path):
+    path = tmp_path / "moves.jsonl"
+    hindrance = tmp_path / ".moves.jsonl.new"
+    sizes: list[int] = []
+
+    def looked(at_s: int) -> None:
+        sizes.append(path.stat().st_size)
+        if at_s == 0:
+            hindrance.mkdir()
+        elif sizes[-1] > 1.5 * ROOMY_BYTES and hindrance.exists():
+            hindrance.rmdir()
+
+    noted_for_months(path, moves=40, looked=looked)
+    assert 1.5 * ROOMY_BYTES < max(sizes) < 2.2 * ROOMY_BYTES, "tried again, with success"
+    assert sizes[-1] < ROOMY_BYTES
+    assert {one.at_s for one in MovesJournal(path).records()} == {39}
+
+
+def test_what_a_crash_left_of_a_rewriting_is_nobodys_record(tmp_path):
+    path = tmp_path / "moves.jsonl"
+    noted(path, record(Stage.PLANNED), record(Stage.UNBOUND))
+    (tmp_path / ".moves.jsonl.new").write_text(moves_jsonl.whole(record(Stage.PLANNED, router="other")))
+    assert [one.stage for one in MovesJournal(path).records()] == [Stage.UNBOUND]
 
 
 def test_ten_thousand_routers_moved_take_less_than_ten_megabytes():

@@ -56,6 +56,18 @@ async def test_routers_of_a_fenced_node_are_served_by_the_others():
 
 
 @story
+async def test_a_port_that_is_administratively_down_is_not_waited_for():
+    pool = await begun(cloud(hosts=3, routers=3))
+    pool.world.set_port("router-00000-0", admin_up=False)
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.astray()))
+    await pool.served(within_s=60)
+    (moved,) = pool.moved()
+    assert moved["router"] == "router-00000"
+    assert not [facts for what, facts in pool.told if what == "router.not_moved"]
+
+
+@story
 async def test_what_is_planned_and_where_a_router_is_bound_is_told_as_it_happens():
     pool = await begun(cloud(hosts=3, routers=9))
     pool.power_off("net1")
@@ -658,6 +670,99 @@ async def test_routers_may_be_taken_from_a_node_at_which_moves_failed_and_nobody
     await pool.until(lambda: sum(what == "router.not_moved" for what, _ in pool.told) >= 3)
     placed = await pool.rescheduler.takeover(["router-1"], "net3", only_plan=True)
     assert [(move.source, move.target) for move in placed.moves] == [("l3-net2", "l3-net3")], placed.unplaced
+
+
+def may_have_none(pool: Pool) -> None:
+    """It is disabled when the moves to it have been planned."""
+
+    def disable(method: str, _path: str) -> None:
+        pool.world.agents["l3-net2"].admin_up &= method != "DELETE"
+
+    pool.session.before = disable
+
+
+def wires_nothing(pool: Pool) -> None:
+    pool.world.wire_s = 1e6
+
+
+def has_no_bridge(pool: Pool) -> None:
+    def lose(method: str, _path: str) -> None:
+        if method == "DELETE":
+            pool.world.agents["switch-net2"].physnets = ()
+
+    pool.session.before = lose
+
+
+@pytest.mark.parametrize("happens", [may_have_none, wires_nothing, has_no_bridge])
+@story
+async def test_an_agent_by_whose_fault_moves_fail_gets_no_routers_for_a_while(happens):
+    pool = await begun(cloud(hosts=3, routers=18))
+    happens(pool)
+    assert await failed_on_their_way_to_net2(pool) == {"l3-net2"}
+
+
+def is_away(pool: Pool) -> None:
+    """Neutron changes nothing and tells nothing from the first unbind on."""
+
+    def fail(method: str, path: str) -> None:
+        if changes(pool) and "l3-" in path:
+            raise NotReachableError("connection refused")
+        assert method
+
+    pool.session.before = fail
+
+
+def does_not_tell_of_ports(pool: Pool) -> None:
+    def fail(_method: str, path: str) -> None:
+        if path == "ports" and any(method == "POST" for method, _path in changes(pool)):
+            raise TimedOutError("no answer")
+
+    pool.session.before = fail
+
+
+def may_not_be_changed(pool: Pool) -> None:
+    def fail(method: str, _path: str) -> None:
+        if method == "POST":
+            raise RefusedError("this user may not", code=403)
+
+    pool.session.before = fail
+
+
+def has_routers_no_more(pool: Pool) -> None:
+    """They are deleted while their moves are under way."""
+
+    def delete(method: str, path: str) -> None:
+        router = path.rpartition("/")[2]
+        if method == "DELETE" and router in pool.world.routers:
+            pool.world.remove_router(router)
+
+    pool.session.before = delete
+
+
+def cannot_write(pool: Pool) -> None:
+    pool.journals[pool.cluster.on].full = True
+
+
+@pytest.mark.parametrize(
+    "happens", [is_away, does_not_tell_of_ports, may_not_be_changed, has_routers_no_more, cannot_write]
+)
+@story
+async def test_what_is_not_a_targets_fault_is_not_held_against_it(happens):
+    pool = await begun(cloud(hosts=3, routers=18))
+    happens(pool)
+    assert await failed_on_their_way_to_net2(pool) == frozenset()
+
+
+async def failed_on_their_way_to_net2(pool: Pool) -> frozenset[str]:
+    """Agents that get no routers for a while after four moves to net2 have ended."""
+    await pool.rescheduler.takeover([f"router-{number}" for number in (0, 3, 6, 9)], "net2", only_plan=False)
+
+    def ended() -> int:
+        return sum(what == "router.not_moved" and facts["target"] == "net2" for what, facts in pool.told)
+
+    await pool.until(lambda: ended() >= 4 or bool(pool.rescheduler._ledger.suspects()))
+    assert ended() >= 3
+    return pool.rescheduler._ledger.suspects()
 
 
 @story

@@ -36,7 +36,7 @@ def homeward(world: World) -> Pool:
     """net1 is to carry the cold gateway; net2 and net3 are what is left of the pool."""
     world.lose_host("net1")
     pool = Pool(world)
-    pool.cluster.identity_on, pool.homeward = "net1", True
+    pool.cluster.identity_on, pool.cluster.stopped, pool.homeward = "net1", {"net1"}, True
     pool.begin()
     return pool
 
@@ -128,6 +128,31 @@ async def test_agents_that_neutron_hears_of_late_get_their_routers_soon_however_
 
 
 @story
+async def test_routers_of_an_agent_that_somebody_runs_by_hand_where_the_cluster_runs_none_stay_there():
+    world = with_identity(routers=3, on_it=True)
+    world.add_router(Router("by-hand", "by-hand", outside="public"), networks=["network-0"], agent="l3-net1")
+    pool = Pool(world)
+    pool.cluster.identity_on = "net1"
+    pool.begin()
+    await pool.until(lambda: len(pool.moved()) == 3)
+    await pool.until(lambda: "an L3 agent of net1" in pool.rescheduler.report(routers=False).trouble)
+    assert pool.agents_of("by-hand") == ("l3-net1",)
+    assert not [path for _, path in changes(pool) if "by-hand" in path]
+    world.lose_host("net1")
+    await pool.until(lambda: pool.agents_of("by-hand") in {("l3-net2",), ("l3-net3",)}, within_s=120)
+    await pool.served()
+
+
+@story
+async def test_a_cold_gateway_that_somebody_runs_by_hand_keeps_its_routers_when_the_clusters_own_has_stopped():
+    pool = Pool(with_identity(routers=3, on_it=True))
+    pool.cluster.identity_on, pool.cluster.identity_up = "net1", False
+    pool.begin()
+    await pool.until(lambda: "an L3 agent of edge, net1" in pool.rescheduler.report(routers=False).trouble)
+    assert changes(pool) == []
+
+
+@story
 async def test_without_a_cold_gateway_in_the_cluster_the_agents_of_that_name_are_somebody_elses():
     pool = Pool(with_identity(on_it=True))
     pool.begin()
@@ -155,6 +180,7 @@ async def test_every_router_goes_home_with_one_move_those_of_the_carriers_own_ag
 async def test_nothing_moves_before_the_cold_gateway_is_up():
     pool = Pool(with_identity(on_it=False))
     pool.cluster.identity_on, pool.cluster.identity_up, pool.homeward = "net1", False, True
+    pool.cluster.stopped = {"net1"}
     pool.begin()
     await pool.until(lambda: len(pool.rescheduler.report(routers=False).unplaced) == 12)
     assert changes(pool) == []

@@ -95,6 +95,33 @@ def test_all_is_well():
 
 
 @pytest.mark.parametrize(
+    ("action", "status", "delegate", "told"),
+    [
+        ("reboot", Fenced.SUCCESS, "net3", "net1 fenced (off) by net3 10:00"),
+        ("off", Fenced.SUCCESS, "net3", "net1 fenced (off) by net3 10:00"),
+        ("on", Fenced.SUCCESS, "net3", "net1 powered on by net3 10:00"),
+        ("reboot", Fenced.FAILED, None, "fencing of net1 (off) failed 10:00"),
+    ],
+)
+def test_what_fencing_did_is_told_not_what_was_wished_for(
+    action: str, status: Fenced, delegate: str | None, told: str
+) -> None:
+    event = FenceEvent("net1", action, status, delegate, "", "net2", "10:00", "")
+    wanted = dataclasses.replace(WANTED, reboot_actions={"net1": "off", "net2": "reboot"})
+    text = line(view(wanted, seen(status=cluster(fencings=(event,)))), "fencing").text
+    assert text == f"armed, 3 of 3 devices run, last: {told}"
+
+
+@pytest.mark.parametrize("target", ["net2", "net9"])
+def test_a_node_that_is_rebooted_or_that_the_file_does_not_know_was_fenced_as_pacemaker_says(target: str) -> None:
+    event = FenceEvent(target, "reboot", Fenced.SUCCESS, "net3", "", "net2", None, "")
+    wanted = dataclasses.replace(WANTED, reboot_actions={"net1": "off", "net2": "reboot"})
+    assert line(view(wanted, seen(status=cluster(fencings=(event,)))), "fencing").text.endswith(
+        f"last: {target} fenced (reboot) by net3"
+    )
+
+
+@pytest.mark.parametrize(
     ("change", "name"),
     [
         ({"quorate": False}, "quorum"),

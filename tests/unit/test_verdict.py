@@ -10,7 +10,7 @@ from test_status_view import node, resource
 from hotspare.codec import crm_mon_xml
 from hotspare.model.cluster import ClusterStatus, LastAction, Resource, Role
 from hotspare.model.routing import Standing
-from hotspare.plan.verdict import DRAIN, drains, standings
+from hotspare.plan.verdict import DRAIN, drains, on_trust, standings
 
 HERE = Path(__file__).parent / "crm_mon"
 HOSTS = {"net1": "one.example.org", "net2": "two.example.org", "net3": "three.example.org"}
@@ -219,6 +219,18 @@ def test_a_history_that_was_cleaned_up_proves_nothing() -> None:
     assert standings(status, HOSTS, "edge", ())[HOSTS["net1"]] is GONE
     cleaned = replace(status, last_actions=(LastAction("edge-local-l3", "net1", "stop", 0),))
     assert standings(cleaned, HOSTS, "edge", ())[HOSTS["net1"]] is UNKNOWN
+
+
+def test_what_is_gone_by_our_own_bar_alone_is_so_on_trust() -> None:
+    """On net1 the pool never ran, on net2 and net3 the cold gateway: nobody has looked."""
+    status = changing(COLD, *COLD_AGENTS)
+    assert on_trust(status, HOSTS, "edge") == {HOSTS["net1"], "edge"}
+    proved = tuple(LastAction("edge", name, "stop", 0) for name in ("net2", "net3"))
+    proved += (LastAction("edge-local", "net1", "stop", 0),)
+    assert on_trust(replace(status, last_actions=proved), HOSTS, "edge") == frozenset()
+    fenced = changing(COLD_STOPPED, net1=OFF)
+    assert on_trust(fenced, HOSTS, "edge") == {"edge"}
+    assert on_trust(active(), HOSTS, "edge") == frozenset()
 
 
 def test_homeward_only_the_identity_gets_routers_and_all_of_the_pool_is_left() -> None:

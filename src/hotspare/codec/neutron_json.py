@@ -46,7 +46,7 @@ ROUTER_FIELDS = (
     "tags",
 )
 ROUTER_PORT_FIELDS = ("id", "device_id", "device_owner", "network_id", "status", "binding:host_id")
-PORT_FIELDS = ("id", "device_id", "status", "binding:host_id", "binding:vif_type")
+PORT_FIELDS = ("id", "device_id", "admin_state_up", "status", "binding:host_id", "binding:vif_type")
 NETWORK_FIELDS = (
     "id",
     "name",
@@ -140,6 +140,7 @@ def ports(rows: Iterable[Row]) -> tuple[RouterPort, ...]:
             router=row["device_id"],
             host=_of_admin(row, "binding:host_id") or "",
             active=row["status"] == ACTIVE,
+            admin_up=row["admin_state_up"],
             failed=_of_admin(row, "binding:vif_type") == "binding_failed",
         )
         for row in rows

@@ -1,6 +1,7 @@
 """What an apply waits for between its steps: members, resources that stop, routers that move."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -92,18 +93,20 @@ class Awaiting:
     async def moved(self, step: AwaitMoved) -> None:
         """No router is on agents that go, and, where the step says so, none can come there any more.
 
+        Progress is fewer routers there than ever before, or fewer of those agents that Neutron hears: a rescheduler
+        that is heard of now and then, and routers that come and go, do not make it wait for longer.
+
         Raises:
             RefusedError: routers stay there, each with the reason.
             TimedOutError: nothing is known of them, or Neutron does not let go of the agents.
         """
-        since_s, before = self._now(), None
+        since_s, least = self._now(), (math.inf, math.inf)
         while True:
             found = await self._told(step)
-            progress = (found.left, found.heard) if isinstance(found, Moved) else None
             if isinstance(found, Moved) and found.is_over(deaf=step.deaf):
                 return
-            if progress != before:
-                since_s, before = self._now(), progress
+            if isinstance(found, Moved) and (found.left, len(found.heard)) < least:
+                since_s, least = self._now(), (found.left, len(found.heard))
             is_stuck = isinstance(found, Moved) and found.stuck
             if self._now() - since_s >= (STUCK_S if is_stuck else step.still_s):
                 _give_up(found, step)

@@ -12,8 +12,10 @@ from hotspare.plan.status import Wanted, view
 from hotspare.ports import Neutron, Site, Stagers
 
 NODE_LIMIT_S = 8.0
+LOST_NODE_LIMIT_S = 2.0
+"""For a node that the cluster has lost: one whose SSH works answers well within, and one without power never does."""
 CLUSTER_LIMIT_S = 20.0
-"""Nodes are asked one after the other until one answers; each has a deadline of its own."""
+"""Until a node has answered, the next one is asked beside it; each has a deadline of its own."""
 NEUTRON_LIMIT_S = 12.0
 
 K = TypeVar("K")
@@ -26,12 +28,13 @@ async def status(
     """The status of the cluster. Never fails because a node or Neutron does not answer: that is part of it."""
     at_s = now()
     keepers = [(gateway, node) for gateway in sorted(wanted.twins) for node in wanted.gateways[gateway]]
+    asking = asyncio.create_task(_told(site.status(), CLUSTER_LIMIT_S))
     cluster, states, routers, agents, twins = await asyncio.gather(
-        _told(site.status(), CLUSTER_LIMIT_S),
-        _each({node: site.node(node) for node in wanted.carriers}, NODE_LIMIT_S),
-        _each({host: neutron.routers(host) for host in wanted.identities} if neutron else {}, NEUTRON_LIMIT_S),
-        _each({host: neutron.agents(host) for host in wanted.identities} if neutron else {}, NEUTRON_LIMIT_S),
-        _each({keeper: stagers.state(*keeper) for keeper in keepers}, NODE_LIMIT_S),
+        asking,
+        _each({node: _of_node(node, site.node(node), asking) for node in wanted.carriers}),
+        _each({host: _told(neutron.routers(host), NEUTRON_LIMIT_S) for host in wanted.identities} if neutron else {}),
+        _each({host: _told(neutron.agents(host), NEUTRON_LIMIT_S) for host in wanted.identities} if neutron else {}),
+        _each({keeper: _of_node(keeper[1], stagers.state(*keeper), asking) for keeper in keepers}),
     )
     asked: str | None = None
     seen: ClusterStatus | str = cluster if isinstance(cluster, str) else cluster[1]
@@ -54,7 +57,32 @@ async def _told(question: Awaitable[T], limit_s: float) -> T | str:
         return failed.message
 
 
-async def _each(questions: Mapping[K, Awaitable[T]], limit_s: float) -> dict[K, T | str]:
+async def _of_node(
+    node: str, question: Awaitable[T], asking: "asyncio.Task[tuple[str, ClusterStatus] | str]"
+) -> T | str:
+    """The node's answer, or why there is none. One that the cluster has lost is waited for a shorter time."""
+    answering = asyncio.create_task(_told(question, NODE_LIMIT_S))
+    try:
+        await asyncio.wait({answering}, timeout=LOST_NODE_LIMIT_S)
+        await asyncio.wait({answering, asking}, return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done() and (teller := _who_lost(node, asking.result())):
+            return f"no answer in {LOST_NODE_LIMIT_S:.0f} s, and {teller} says that it is offline"
+        return await answering
+    finally:
+        answering.cancel()
+        await asyncio.gather(answering, return_exceptions=True)
+
+
+def _who_lost(node: str, cluster: tuple[str, ClusterStatus] | str) -> str:
+    """The node that says that this one is offline; empty where nobody does."""
+    if isinstance(cluster, str):
+        return ""
+    teller, status = cluster
+    found = status.node(node)
+    return teller if found is not None and not found.online else ""
+
+
+async def _each(questions: Mapping[K, Awaitable[T]]) -> dict[K, T]:
     """All answers by name."""
-    answers = await asyncio.gather(*(_told(question, limit_s) for question in questions.values()))
+    answers = await asyncio.gather(*questions.values())
     return dict(zip(questions, answers, strict=True))

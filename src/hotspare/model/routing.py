@@ -9,7 +9,9 @@ from enum import StrEnum
 
 
 class Standing(StrEnum):
-    """What the cluster says of the place of an agent. Neutron's `alive` has no say in it."""
+    """What the cluster says of the place of an agent. Neutron's `alive` has no say in it, but where the cluster has no
+    proof of its own that a node is silent (`plan.verdict.on_trust`).
+    """
 
     LIVE = "live"
     """Its node is a member and runs its agents: it may get routers."""
@@ -125,6 +127,8 @@ class RouterPort:
     """binding:host_id: the agent's host that it is bound to; empty where it is bound nowhere."""
     active: bool
     """Whether its Open vSwitch agent has wired it (status ACTIVE)."""
+    admin_up: bool = True
+    """Whether it may be wired: one that is administratively down never gets ACTIVE."""
     failed: bool = False
     """binding_failed: no mechanism could bind it there."""
 

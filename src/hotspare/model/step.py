@@ -146,7 +146,7 @@ class AwaitMoved:
     homeward: bool
     deaf: bool
     still_s: float
-    """The longest time without any progress."""
+    """The longest time without fewer routers there than before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from hotspare.model.answer import Answer, together
-from hotspare.model.cluster import ClusterStatus, Fenced
+from hotspare.model.cluster import ClusterStatus, Fenced, FenceEvent
 from hotspare.model.drill import NodeState
 from hotspare.model.status import AgentReport, GatewayLine, Line, NodeLine, StatusView, TwinNode
 from hotspare.plan import pool_status, twin_status
@@ -30,6 +30,8 @@ class Wanted:
     """Those whose nodes are all active: each node, and Neutron's host of its agents."""
     twins: frozenset[str] = frozenset()
     """Those of `gateways` whose spares keep twins."""
+    reboot_actions: Mapping[str, str] = field(default_factory=dict)
+    """What a wish to reboot a node becomes, by node: `pcmk_reboot_action` of its fence device."""
 
     @property
     def carriers(self) -> tuple[str, ...]:
@@ -86,9 +88,7 @@ def _fencing(wanted: Wanted, status: ClusterStatus | str) -> Line:
     if isinstance(status, str):
         return Line("fencing", Answer.CANNOT_TELL, "no node could be asked")
     last = next((event for event in status.fencings if event.status is not Fenced.PENDING), None)
-    story = "never fenced anybody"
-    if last:
-        story = f"last: {last.target} {last.action} {last.status} by {last.delegate or 'nobody'} {last.completed or ''}"
+    story = f"last: {_told(last, wanted.reboot_actions)}" if last else "never fenced anybody"
     if not status.fencing_enabled:
         asked = "as the file asks (fencing: none)" if not wanted.fenced else "though the file wants it"
         return Line("fencing", Answer.NO, f"off, {asked}: a lost node is never proved dead")
@@ -103,8 +103,19 @@ def _fencing(wanted: Wanted, status: ClusterStatus | str) -> Line:
     ]
     if last and last.status is Fenced.FAILED:
         details.append(f"the last fencing failed: {last.reason or 'no reason given'}")
-    text = f"armed, {len(running)} of {len(devices)} devices run, {story.strip()}"
+    text = f"armed, {len(running)} of {len(devices)} devices run, {story}"
     return Line("fencing", Answer.NO if details else Answer.YES, text, tuple(details))
+
+
+def _told(event: FenceEvent, reboot_actions: Mapping[str, str]) -> str:
+    """What the device did. Pacemaker's history has what was wished for, `reboot`, also where that became `off`."""
+    did = reboot_actions.get(event.target, event.action) if event.action == "reboot" else event.action
+    by, at = f" by {event.delegate}" if event.delegate else "", f" {event.completed}" if event.completed else ""
+    if event.status is Fenced.FAILED:
+        return f"fencing of {event.target} ({did}) failed{by}{at}"
+    if did == "on":
+        return f"{event.target} powered on{by}{at}"
+    return f"{event.target} fenced ({did}){by}{at}"
 
 
 def _nodes(wanted: Wanted, status: ClusterStatus | str) -> tuple[NodeLine, ...]:

@@ -61,6 +61,16 @@ def standings(
     return found | {identity: _of_identity(status, identity, leaving=not homeward) for identity in identities}
 
 
+def on_trust(status: ClusterStatus, hosts: Mapping[str, str], pool: str) -> frozenset[str]:
+    """The hosts whose silence, at least on one node that runs, is no proof but our own bar: agents that somebody runs
+    there by hand are not seen by the cluster. Neutron hears them.
+    """
+    found = {host for node, host in hosts.items() if _is_kept_off(status, node, local(pool))}
+    if has_identity(status, pool) and any(_is_kept_off(status, node.name, pool) for node in status.nodes):
+        found.add(pool)
+    return frozenset(found)
+
+
 def _unproved(status: ClusterStatus) -> tuple[NodeState, ...]:
     return tuple(node if node.online else replace(node, unclean=True) for node in status.nodes)
 
@@ -107,18 +117,15 @@ def _is_sound(resource: Resource) -> bool:
 
 
 def _is_silent(status: ClusterStatus, node: str, data_plane: str) -> bool:
-    """Whether the last action on the data plane there was a proof of silence, and nothing is there or under way.
-
-    Where `hotspare apply` has barred it, no trace of it nor of its agents will do: Pacemaker does not look for it there
-    (`resource-discovery=never`), so the node was started anew, or never had it. Where agents have left a trace and it
-    has not, somebody has cleaned up its history, and what that said is lost.
+    """Whether the last action on the data plane there was a proof of silence, or it is kept off there; and nothing is
+    there or under way.
     """
     there = tuple(_there(status, data_plane, node))
     if not _is_quiet(status, node, data_plane):
         return False
     last = status.last_action(data_plane, node)
     if last is None:
-        return not there and _is_barred(status, node, data_plane) and not _have_agents_run(status, node, data_plane)
+        return _is_kept_off(status, node, data_plane)
     if last.exit_code is None:
         return False
     if there:
@@ -139,15 +146,27 @@ def _is_quiet(status: ClusterStatus, node: str, data_plane: str) -> bool:
     return not any(one.active for one in agents) and all(one.role is Role.UNPROMOTED for one in there)
 
 
+def _is_kept_off(status: ClusterStatus, node: str, data_plane: str) -> bool:
+    """Whether `hotspare apply` has barred it from the node, which runs, and there is no trace of it nor of its agents.
+
+    Pacemaker does not look for it there (`resource-discovery=never`), so the node was started anew, or never had it.
+    Where agents have left a trace and it has not, somebody has cleaned up its history, and what that said is lost.
+    """
+    found = status.node(node)
+    return (
+        found is not None
+        and found.online
+        and _is_barred(status, node, data_plane)
+        and not _there(status, data_plane, node)
+        and not any(status.last_action(one, node) for one in (data_plane, *agents_of(data_plane)))
+    )
+
+
 def _is_barred(status: ClusterStatus, node: str, data_plane: str) -> bool:
     """Whether we keep it off the node. Another's ban (`crm resource ban`) says nothing: it may be less than final, or
     for the Promoted role alone, and Pacemaker still has to look what runs there.
     """
     return any(ban == never(f"{data_plane}-clone", node).id for ban, _, _ in status.bans)
-
-
-def _have_agents_run(status: ClusterStatus, node: str, data_plane: str) -> bool:
-    return any(status.last_action(agent, node) for agent in agents_of(data_plane))
 
 
 def _there(status: ClusterStatus, resource: str, node: str) -> tuple[Resource, ...]:

@@ -83,6 +83,7 @@ async def status(path: Path) -> StatusView:
         resources=tuple(resources.home(spec, name) for name in spec.resources),
         pools={name: spec.hosts(name) for name in spec.pools},
         twins=frozenset(spec.twins),
+        reboot_actions={name: node.fence.reboot_action for name, node in spec.nodes.items() if node.fence},
     )
     neutron = NeutronApi(spec.neutron.cloud) if spec.neutron else None
     async with hosts(file) as remote:

@@ -12,22 +12,23 @@ from rich.status import Status
 
 from hotspare.adapters.spec_file import SpecFile
 from hotspare.faces.cli.app import EXIT_BAD_STATE, EXIT_CANNOT_TELL, app
-from hotspare.faces.cli.options import FILE, Json
+from hotspare.faces.cli.options import FILE, File, Json
 from hotspare.faces.report import steps
 from hotspare.flows import apply as flow
 from hotspare.model.spec import Spec
 from hotspare.model.step import Stage
 from hotspare.wiring import cluster as wiring
 
-File = Annotated[Path, typer.Argument(envvar="HOTSPARE_FILE", help="The cluster's file.")]
+A_WORD = {"allow_extra_args": True}
+"""The file may be given without `--file`, as it once was: scripts do."""
 Brief = Annotated[bool, typer.Option("--brief", help="Leave the differences of files and configuration out.")]
 
 PLAN_EPILOG = (
-    "Example: [bold]hotspare plan cluster.yaml --brief[/]. Exit status: 0 planned, 1 a node is not as it has to be, "
+    "Example: [bold]hotspare plan -f cluster.yaml --brief[/]. Exit status: 0 planned, 1 a node is not as it has to be, "
     "2 the file is wrong, 3 a node could not be asked."
 )
 APPLY_EPILOG = (
-    "Example: [bold]hotspare apply cluster.yaml[/]; cut anywhere, the same command goes on from there. Exit status: "
+    "Example: [bold]hotspare apply -f cluster.yaml[/]; cut anywhere, the same command goes on from there. Exit status: "
     "0 the cluster works, 1 it does not, or a step failed, 2 the file is wrong, 3 cannot tell."
 )
 UNFENCED = (
@@ -36,11 +37,11 @@ UNFENCED = (
 )
 
 
-@app.command(epilog=PLAN_EPILOG)
-def plan(file: File = FILE, as_json: Json = False, brief: Brief = False) -> None:
+@app.command(epilog=PLAN_EPILOG, context_settings=A_WORD)
+def plan(context: typer.Context, file: File = FILE, as_json: Json = False, brief: Brief = False) -> None:
     """Print what `apply` would do; change nothing."""
     talk = Console(stderr=True, highlight=False, soft_wrap=True)
-    read = wiring.read(file)
+    read = wiring.read(_given(context, file))
     _warn(read.spec, talk)
     with talk.status(f"looking at {', '.join(read.spec.nodes)}"):
         stages = asyncio.run(_planned(read))
@@ -54,11 +55,11 @@ def plan(file: File = FILE, as_json: Json = False, brief: Brief = False) -> None
         out.print(line)
 
 
-@app.command(epilog=APPLY_EPILOG)
-def apply(file: File = FILE, as_json: Json = False) -> None:
+@app.command(epilog=APPLY_EPILOG, context_settings=A_WORD)
+def apply(context: typer.Context, file: File = FILE, as_json: Json = False) -> None:
     """Make the cluster as the file says, and wait until it works."""
     talk = Console(stderr=True, highlight=False, soft_wrap=True)
-    read = wiring.read(file)
+    read = wiring.read(_given(context, file))
     _warn(read.spec, talk)
     stages, verified = asyncio.run(_applied(read, talk))
     if as_json:
@@ -76,6 +77,16 @@ def apply(file: File = FILE, as_json: Json = False) -> None:
         raise typer.Exit(EXIT_CANNOT_TELL)
     if verified.missing:
         raise typer.Exit(EXIT_BAD_STATE)
+
+
+def _given(context: typer.Context, file: Path) -> Path:
+    """The file, also where it was given as a word: what was typed goes before the environment."""
+    source = context.get_parameter_source("file")
+    typed = [file] if source and source.name == "COMMANDLINE" else []
+    typed += map(Path, context.args)
+    if len(typed) > 1:
+        raise typer.BadParameter(f"one file at a time: which of {', '.join(map(str, typed))}?")
+    return typed[0] if typed else file
 
 
 def _warn(spec: Spec, talk: Console) -> None:

@@ -143,7 +143,7 @@ def _print_status(seen: status.LabStatus) -> None:
     Console().print(table)
 
 
-@lab.command("shell", epilog="Example: hotspare lab shell -- hotspare plan cluster.yaml")
+@lab.command("shell", epilog="Example: hotspare lab shell -- hotspare plan -f cluster.yaml")
 def shell(command: Command = None, name: Name = DEFAULT_NAME) -> None:
     """A shell (or one command) at the operator's desk: in the lab's network, with its cloud and cluster file set."""
     layout = _up(name)

@@ -175,6 +175,7 @@ class Rescheduler:
         took_s = self._now() - begun_s
         every_s = PASSING_LOOK_EVERY_S if self._watch.identity else LOOK_EVERY_S
         self._look_at_s = self._now() + max(every_s, LOOK_SHARE * took_s)
+        self._watch.heard({agent.host for agent in routing.agents.values() if agent.alive})
         self._expect_newcomers()
 
     def _expect_newcomers(self) -> None:
@@ -474,6 +475,11 @@ class Rescheduler:
     def _what_troubles(self, unplaced: list[tuple[str, str]]) -> str:
         if trouble := self._watch.troubled() or self._trouble:
             return trouble
+        if by_hand := self._watch.by_hand:
+            return (
+                f"Neutron hears an L3 agent of {', '.join(by_hand)}, where the cluster runs none: its routers stay "
+                "there until that has ended (systemctl disable --now neutron-l3-agent)"
+            )
         if unplaced:
             name, why = unplaced[0]
             return f"{len(unplaced)} routers have no agent: {name}: {why}"

@@ -43,6 +43,8 @@ class Ledger:
         """The last that is known of a router's moves, from the journal on."""
         self._counts: dict[str, _Count] = {}
         self._tries: Counter[str] = Counter()
+        self._untold: Counter[str] = Counter()
+        """Those of a router's tries of which Neutron did not say what became of it."""
         self._again_s: dict[str, float] = {}
         self._misses: defaultdict[str, int] = defaultdict(int)
         self._suspect_s: dict[str, float] = {}
@@ -85,12 +87,14 @@ class Ledger:
             if outcome.outage_s is not None:
                 count.outages_s.append(round(outcome.outage_s, 1))
             self._tries.pop(router, None)
+            self._untold.pop(router, None)
             self._again_s.pop(router, None)
             if outcome.holder:
                 self._misses.pop(outcome.holder, None)
             return
         count.failures[router] = outcome.note
         self._tries[router] += 1
+        self._untold[router] += outcome.untold
         wait_s = min(AGAIN_FIRST_S * 2 ** (self._tries[router] - 1), AGAIN_MAX_S)
         self._again_s[router] = self._now() + wait_s
         if outcome.at_fault:
@@ -113,6 +117,7 @@ class Ledger:
     def forgive(self) -> None:
         """Whoever waits may be tried again now: the world has changed."""
         self._tries.clear()
+        self._untold.clear()
         self._again_s.clear()
         self._suspect_s.clear()
         self._misses.clear()
@@ -122,8 +127,14 @@ class Ledger:
         return {router: record for router, record in self.last.items() if not record.stage.final}
 
     def failed(self) -> dict[str, tuple[str, int]]:
-        """Routers whose last moves failed: why the last one did, and how many."""
-        return {router: (self.last[router].note, tries) for router, tries in self._tries.items()}
+        """Routers whose last moves failed: why the last one did, and how many.
+
+        All of those that Neutron was away for are one: they say nothing of whether the router can be moved.
+        """
+        return {
+            router: (self.last[router].note, max(1, tries - self._untold[router]))
+            for router, tries in self._tries.items()
+        }
 
     def batches(self, named: Callable[[str], str]) -> tuple[Batch, ...]:
         """How far each batch got, the latest last; `named` is a router's name."""

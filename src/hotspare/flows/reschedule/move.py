@@ -63,6 +63,8 @@ class Outcome:
     outage_s: float | None = None
     at_fault: str | None = None
     """The agent that the failure tells something of; None: it was Neutron's, our own, or nobody's."""
+    untold: bool = False
+    """Neutron did not say what became of the router: the failure tells nothing of that either."""
 
     @property
     def well(self) -> bool:
@@ -88,11 +90,11 @@ class World:
 
 
 class _OverError(Exception):
-    """The move ends here. `at_fault`: see `Outcome`."""
+    """The move ends here. `at_fault` and `untold`: see `Outcome`."""
 
-    def __init__(self, stage: Stage, note: str, *, at_fault: str | None = None) -> None:
+    def __init__(self, stage: Stage, note: str, *, at_fault: str | None = None, untold: bool = False) -> None:
         super().__init__(note)
-        self.stage, self.note, self.at_fault = stage, note, at_fault
+        self.stage, self.note, self.at_fault, self.untold = stage, note, at_fault, untold
 
 
 class Carrier:
@@ -126,7 +128,7 @@ class Carrier:
         try:
             return await self._carried_out()
         except _OverError as over:
-            return await self._ended(over.stage, over.note, at_fault=over.at_fault)
+            return await self._ended(over.stage, over.note, at_fault=over.at_fault, untold=over.untold)
         finally:
             self.closed.set()
 
@@ -215,7 +217,7 @@ class Carrier:
                 break
             await asyncio.sleep(backoff_s)
             backoff_s = min(2 * backoff_s, BACKOFF_MAX_S)
-        raise _OverError(Stage.DROPPED, f"who holds it cannot be read: {failed}")
+        raise _OverError(Stage.DROPPED, f"who holds it cannot be read: {failed}", untold=True)
 
     async def _answered(self, call: Awaitable[None]) -> bool:
         """Whether the call was answered with yes. A refusal is remembered; a server that cannot is left in peace."""
@@ -294,7 +296,7 @@ class Carrier:
                 raise _OverError(Stage.DROPPED, why, at_fault=agent)
             case Wired.UNTOLD:
                 why = f"bound to {host}, but Neutron does not tell whether its ports are wired after {WIRED_S:.0f} s"
-                raise _OverError(Stage.DROPPED, why)
+                raise _OverError(Stage.DROPPED, why, untold=True)
             case Wired.MOOT:
                 raise _OverError(Stage.DROPPED, f"{host} was lost before its ports were wired there")
 
@@ -303,12 +305,12 @@ class Carrier:
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
-    async def _ended(self, stage: Stage, note: str, *, at_fault: str | None = None) -> Outcome:
+    async def _ended(self, stage: Stage, note: str, *, at_fault: str | None = None, untold: bool = False) -> Outcome:
         outage_s = None
         if stage is Stage.FORWARDING and self._lost_s is not None:
             outage_s = self._world.now() - self._lost_s
         holder = self._holders[0] if self._holders else None
-        outcome = Outcome(self.job, stage, holder, note, outage_s, at_fault)
+        outcome = Outcome(self.job, stage, holder, note, outage_s, at_fault, untold)
         try:
             await self._note(stage, note, outage_s)
         except _OverError as unwritten:

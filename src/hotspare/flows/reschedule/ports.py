@@ -55,6 +55,9 @@ class PortWatch:
     async def wired(self, router: str, host: str, *, within_s: float, is_moot: Callable[[], bool]) -> Wired:
         """Whether all ports of the router are wired on the host within the limit. A router without ports is.
 
+        One that is administratively down is not waited for: its Open vSwitch agent keeps it on the dead VLAN, and its
+        status DOWN (neutron's ovs_neutron_agent.py, treat_vif_port).
+
         `is_moot`: whether the host is gone, so that there is nothing to wait for.
         """
         return await self._wait(router, host, on_host=True, within_s=within_s, is_moot=is_moot)
@@ -118,9 +121,10 @@ class PortWatch:
     def _judged(self, wait: _Wait, ports: list[RouterPort]) -> Wired | None:
         if not wait.on_host:
             return None if any(port.host == wait.host and port.active for port in ports) else Wired.YES
-        if all(port.host == wait.host and port.active for port in ports):
+        expected = [port for port in ports if port.admin_up]
+        if all(port.host == wait.host and port.active for port in expected):
             return Wired.YES
-        if not any(port.failed for port in ports):
+        if not any(port.failed for port in expected):
             wait.failed_since_s = None
             return None
         if wait.failed_since_s is None:

@@ -1,21 +1,21 @@
 """What the cluster says, looked at once a second: who stands how, and whether anything may be changed from here."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from hotspare.model.cluster import ClusterStatus
 from hotspare.model.errors import NotReachableError, RefusedError, TimedOutError
 from hotspare.model.rescheduling import Settings
 from hotspare.model.routing import Standing
-from hotspare.plan.verdict import drains, standings
+from hotspare.plan.verdict import drains, on_trust, standings
 from hotspare.ports import Pacemaker
 
 POLL_S = 1.0
 FRESH_S = 5.0
 """What the cluster said longer ago is no leave to change anything: a node that hangs for longer may be fenced."""
-
-
 LASTING_S = 15.0
+HEARD_FOR_S = 120.0
+"""An agent that has ended is heard by Neutron for 75 s more (`agent_down_time`), and by a look up to 60 s old."""
 
 
 class Watch:
@@ -28,6 +28,14 @@ class Watch:
         self._seen_s: float | None = None
         self._trouble = "the cluster was not asked yet"
         self._forbidden = ""
+        self._said: Mapping[str, Standing] = {}
+        """By host, as the cluster says."""
+        self._on_trust: frozenset[str] = frozenset()
+        self._heard: frozenset[str] = frozenset()
+        self._served_s: dict[str, float] = {}
+        """When a host's agents ran last, as the cluster said."""
+        self._doubted_s: dict[str, float] = {}
+        """Since when agents are heard where the cluster runs none."""
         self._standings: Mapping[str, Standing] = {}
         self._hindered_since_s = now()
         self._lost_s: dict[str, float] = {}
@@ -49,6 +57,18 @@ class Watch:
     def drains(self) -> Mapping[str, str]:
         """Node → what its drain attribute says; none where all are left anyway."""
         return self._drains
+
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        """Hosts whose agents Neutron hears for longer than those that have ended, where the cluster runs none."""
+        return tuple(host for host, since_s in self._doubted_s.items() if self._now() - since_s > HEARD_FOR_S)
+
+    def heard(self, hosts: Collection[str]) -> None:
+        """Neutron, looked at just now, hears the L3 agents of these hosts and of no others."""
+        before, self._heard = self._standings, frozenset(hosts)
+        self._judge()
+        if self._standings != before:
+            self._changed()
 
     def lost_s(self, host: str) -> float | None:
         """Since when the host's routers are without service, as seen from here, monotonic seconds."""
@@ -83,7 +103,7 @@ class Watch:
         self._seen_s = self._now()
         self._trouble = "the cluster does not answer any more"
         self._drains = {} if settings.homeward else _drains(status, settings)
-        self._standings = standings(
+        self._said = standings(
             status,
             settings.hosts,
             settings.pool,
@@ -91,12 +111,32 @@ class Watch:
             homeward=settings.homeward,
             unfenced=settings.unfenced,
         )
+        self._on_trust = on_trust(status, settings.hosts, settings.pool)
         self._forbidden = forbidden(status, settings)
-        for host, standing in self._standings.items():
+        for host, standing in self._said.items():
             if standing in {Standing.LIVE, Standing.LEAVING}:
                 self._lost_s.pop(host, None)
+                self._served_s[host] = self._now()
             else:
                 self._lost_s.setdefault(host, self._now())
+        self._judge()
+
+    def _judge(self) -> None:
+        """Where the cluster runs nothing is gone on trust alone, unless somebody runs agents there: Neutron hears them.
+
+        An agent that ran until a moment ago is heard as well, so it counts only later.
+        """
+        doubted = {
+            host
+            for host in self._on_trust & self._heard
+            if self._said.get(host) is Standing.GONE and not self._served_lately(host)
+        }
+        self._doubted_s = {host: self._doubted_s.get(host, self._now()) for host in sorted(doubted)}
+        self._standings = {host: Standing.UNKNOWN if host in doubted else its for host, its in self._said.items()}
+
+    def _served_lately(self, host: str) -> bool:
+        served_s = self._served_s.get(host)
+        return served_s is not None and self._now() - served_s <= HEARD_FOR_S
 
     def _is_fresh(self) -> bool:
         return self._seen_s is not None and self._now() - self._seen_s <= FRESH_S

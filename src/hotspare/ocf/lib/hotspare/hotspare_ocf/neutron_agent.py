@@ -255,11 +255,12 @@ def end(call: Call) -> None:
     leaders = {process for process in (running(call),) if process}
     family = _Family(identity.read_pid_file(call["pid"]), leaders, drop_in)
     family.look()
-    remaining = ending.end(leaders, grace_s=min(_GRACE_S, call.remaining_s() / 3), deadline=call.deadline)
+    ending.end(leaders, grace_s=min(_GRACE_S, call.remaining_s() / 3), deadline=call.deadline)
+    # The look after the last KILL is the judge: one that took longer to die than that was waited for has died.
     while (alive := family.look()) and call.remaining_s() > 0:
-        remaining = ending.end(alive, grace_s=0, deadline=call.deadline)
-    if alive or remaining:
-        pids = ", ".join(str(process.pid) for process in alive or remaining)
+        ending.end(alive, grace_s=0, deadline=call.deadline)
+    if alive:
+        pids = ", ".join(str(process.pid) for process in alive)
         raise OcfError(
             codes.ERR_GENERIC,
             f"{call['binary']}: KILL does not end pid {pids} (uninterruptible sleep?); the node has to be fenced",

@@ -98,14 +98,14 @@ class Service:
         )
 
     def end(self, *, grace_s: float, deadline: float) -> list[Process]:
-        """Neither the daemon nor what it started lives. Returns what even KILL did not end by the deadline."""
+        """Neither the daemon nor what it started lives. Returns what a look after the last KILL still shows."""
         from hotspare_ocf import ending
 
-        remaining: list[Process] = []
-        while (alive := self._family()) and time.monotonic() < deadline:
-            remaining = ending.end(alive, grace_s=grace_s, deadline=deadline)
+        remaining: set[Process] = set()
+        while (alive := self._family() | _living(remaining)) and time.monotonic() < deadline:
+            remaining |= set(ending.end(alive, grace_s=grace_s, deadline=deadline))
             grace_s = 0.0  # what came meanwhile is not asked a second time
-        return list(alive) or remaining
+        return list(alive)
 
     def forget(self) -> None:
         """What a start wrote to /run is gone."""
@@ -129,6 +129,11 @@ class Service:
         sessions = {process.pid for process in leaders}
         table = [now for pid in identity.pids() if (now := identity.stat(pid)) and now.is_alive]
         return leaders | {identity.Process(now.pid, now.start_ticks) for now in table if now.session in sessions}
+
+
+def _living(processes: set[Process]) -> set[Process]:
+    """One that hangs while it ends has no command line by which a family would be found."""
+    return {process for process in processes if identity.living(process)}
 
 
 def is_free_for_socket(path: str) -> bool:

@@ -34,7 +34,7 @@ _LOCK = RUN_DIR + "/.cleaning.lock"
 _LOCK_POLL_S = 0.02
 
 _ROUNDS_MAX = 3
-"""A helper that was just being started, or a port just being plugged, is found by the next look."""
+"""A helper or an agent that was just being started, or a port just being plugged, is found by the next look."""
 
 
 class Site(NamedTuple):
@@ -175,8 +175,33 @@ class Alone:
         os.close(self._descriptor)
 
 
-def _without_agents(place: Site, programs: tuple[bytes, ...], is_ours: Mine, keep: frozenset[str]) -> Node:
+def _without_agents(place: Place, programs: tuple[bytes, ...], is_ours: Mine, keep: frozenset[str]) -> Node:
+    """The look that shows no agent of these programs: a later one than that which shows those that are ended."""
     node = place.look(keep)
+    for _ in range(_ROUNDS_MAX):
+        ours = _ours(node, programs, is_ours)
+        if not ours:
+            return node
+        from hotspare_ocf import ending
+
+        events.tell("agents.ended", pids=",".join(str(process.pid) for process in ours))
+        ending.end(ours, grace_s=_GRACE_S, deadline=place.deadline)
+        node = place.look(keep)
+    if ours := _ours(node, programs, is_ours):
+        pids = ", ".join(str(process.pid) for process in ours)
+        raise OcfError(
+            codes.ERR_GENERIC,
+            f"agents live on after KILL, or are started again and again (pid {pids}); the node has to be fenced",
+        )
+    return node
+
+
+def _ours(node: Node, programs: tuple[bytes, ...], is_ours: Mine) -> list[Process]:
+    """The agents of these programs.
+
+    Raises:
+        OcfError: one of them is somebody else's.
+    """
     if foreign := others(node, programs, is_ours):
         named = ", ".join(f"{agent.program} (pid {agent.pid})" for agent in foreign)
         resource = foreign[0].resource
@@ -186,18 +211,7 @@ def _without_agents(place: Site, programs: tuple[bytes, ...], is_ours: Mine, kee
             codes.ERR_INSTALLED,
             f"{named} runs on this node and {whose}: what it holds is not ours to clean; stop it ({remedy})",
         )
-    ours = [Process(agent.pid, agent.start_ticks) for agent in node.agents if agent.program.encode() in programs]
-    if not ours:
-        return node
-    from hotspare_ocf import ending
-
-    events.tell("agents.ended", pids=",".join(str(process.pid) for process in ours))
-    alive = ending.end(ours, grace_s=_GRACE_S, deadline=place.deadline)
-    if alive:
-        raise OcfError(
-            codes.ERR_GENERIC, f"the agent with pid {alive[0].pid} cannot be killed; the node has to be fenced"
-        )
-    return place.look(keep)
+    return [Process(agent.pid, agent.start_ticks) for agent in node.agents if agent.program.encode() in programs]
 
 
 def _apply(plan: Plan, place: Place) -> list[str]:
