@@ -5,6 +5,7 @@ nothing and makes every call slower: above 4 at once 0.2 s a call became 2.1 s o
 """
 
 from collections import deque
+from dataclasses import dataclass
 from statistics import median
 
 SLOW = 2.0
@@ -17,16 +18,26 @@ ever. With more at once it does not follow: a server that is asked too much woul
 
 SEEN_EVERY_S = 1.0
 """Whether routers forward is looked at so often at most: how long one took to get there is not known more closely."""
-LOOKING, PAUSE_MAX_S = 5.0, 5.0
-"""A look that takes long is followed by a pause so many times as long, but for a limit: moves wait for looks. Looking
-every second at 40 routers cost Neutron's API 44 % more CPU time than moving them one after the other, on two cores that
-had nothing to spare (measured).
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """How often ports are looked at: a look is followed by a pause so many times as long, but for a limit."""
+
+    looks: float
+    pause_max_s: float
+
+    def pause_s(self, look_s: float) -> float:
+        """Until the next look, when the last one took `look_s`."""
+        return min(max(SEEN_EVERY_S, self.looks * look_s), self.pause_max_s)
+
+
+BRISK = Looking(looks=5.0, pause_max_s=5.0)
+"""Routers that are taken from a living agent: bound nowhere, they wait for the look that sees their ports down."""
+PATIENT = Looking(looks=20.0, pause_max_s=15.0)
+"""Routers that are bound: nothing but the next one waits to hear that they forward. Looking every second at 40 of them
+cost Neutron's API 44 % more CPU time than moving them one after the other, on two cores that had nothing to spare, and
+with one call on the way at a time the binding of others waited for each look (measured).
 """
-
-
-def pause_s(look_s: float) -> float:
-    """Between two looks at ports, of which the last one took `look_s`."""
-    return min(max(SEEN_EVERY_S, LOOKING * look_s), PAUSE_MAX_S)
 
 
 class CallPace:

@@ -68,7 +68,15 @@ class Rescheduler:
             wall=wall,
         )
         self._mover = Mover(scheduling, journal, world, bound=self._move_bound, ended=self._move_ended)
-        self._leases = Leases(settings, scheduling, self._mover.calls, self._watch, tell=tell)
+        self._leases = Leases(
+            settings,
+            scheduling,
+            self._mover.calls,
+            self._watch,
+            moving=lambda: not self._mover.is_idle,
+            now=now,
+            tell=tell,
+        )
         self._wake = asyncio.Event()
         self._look_at_s = 0.0
         self._orphans_s: dict[str, float] = {}

@@ -1,6 +1,7 @@
 """DHCP beside the routers: networks of a dead node get agents again. The next agent comes before the last one goes."""
 
 import asyncio
+from collections.abc import Callable
 
 from hotspare.flows.reschedule.calls import Calls, First
 from hotspare.flows.reschedule.watch import Watch
@@ -12,14 +13,30 @@ from hotspare.ports import Scheduling, Tell
 
 LOOK_EVERY_S = 120.0
 AGAIN_S = 10.0
+ROUTERS_FIRST_S = 60.0
+"""An address is leased for a day (`dhcp_lease_duration`), so a network without a server can wait; a router cannot."""
 
 
 class Leases:
-    """Looks at the networks' DHCP agents when somebody's standing has changed, and every two minutes."""
+    """Looks at the networks' DHCP agents when somebody's standing has changed, and every two minutes.
 
-    def __init__(self, settings: Settings, scheduling: Scheduling, calls: Calls, watch: Watch, *, tell: Tell) -> None:
+    `moving`: whether routers are on their way. They have the server for a minute before networks are looked at.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        scheduling: Scheduling,
+        calls: Calls,
+        watch: Watch,
+        *,
+        moving: Callable[[], bool],
+        now: Callable[[], float],
+        tell: Tell,
+    ) -> None:
         self._settings, self._scheduling, self._calls = settings, scheduling, calls
-        self._watch, self._tell = watch, tell
+        self._watch, self._moving, self._now, self._tell = watch, moving, now, tell
+        self._wanted_s: float | None = None
         self._awake = asyncio.Event()
         self._awake.set()
         self.unserved: tuple[tuple[str, str], ...] = ()
@@ -39,10 +56,16 @@ class Leases:
             except TimeoutError:
                 pass
             self._awake.clear()
-            if self._watch.hindered():
+            if self._watch.hindered() or self._routers_are_first():
                 wait_s = AGAIN_S
                 continue
+            self._wanted_s = None
             wait_s = LOOK_EVERY_S if await self._served() else AGAIN_S
+
+    def _routers_are_first(self) -> bool:
+        if self._wanted_s is None:
+            self._wanted_s = self._now()
+        return self._moving() and self._now() - self._wanted_s < ROUTERS_FIRST_S
 
     async def _served(self) -> bool:
         """Whether all that is to be done was done."""

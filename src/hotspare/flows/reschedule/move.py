@@ -107,12 +107,14 @@ class Carrier:
         journal: Journal,
         *,
         calls: Calls,
-        ports: PortWatch,
+        leaving: PortWatch,
+        arriving: PortWatch,
         world: World,
         bound: Callable[[str], None],
     ) -> None:
         self.job, self.move = job, job.move
-        self._scheduling, self._journal, self._calls, self._ports = scheduling, journal, calls, ports
+        self._scheduling, self._journal, self._calls = scheduling, journal, calls
+        self._leaving, self._arriving = leaving, arriving
         self._world, self._bound = world, bound
         self._holders: tuple[str, ...] = (job.move.source,) if job.move.source else ()
         self._confirmed = False
@@ -155,7 +157,7 @@ class Carrier:
         if self._world.stopping():
             raise _OverError(Stage.DROPPED, "not begun: this rescheduler is being stopped")
         self._hindered()
-        shown = self._world.standings().get(agent) is Standing.GONE or await self._ports.shows(
+        shown = self._world.standings().get(agent) is Standing.GONE or await self._leaving.shows(
             self.move.router, self._world.host(agent)
         )
         begun_s = self._world.now()
@@ -262,7 +264,7 @@ class Carrier:
             while self._world.now() < until_s and not is_dead():  # noqa: ASYNC110 (asked, not told)
                 await asyncio.sleep(SEEN_EVERY_S)
             return
-        if await self._ports.gone(self.move.router, host, within_s=LET_GO_S, is_moot=is_dead) or is_dead():
+        if await self._leaving.gone(self.move.router, host, within_s=LET_GO_S, is_moot=is_dead) or is_dead():
             return
         call = self._calls.ask("bind", First.BIND, lambda: self._scheduling.bind(self.move.router, agent))
         await self._answered(call)
@@ -285,7 +287,7 @@ class Carrier:
         host = self._world.host(agent)
         if not host:
             raise _OverError(Stage.DROPPED, f"bound to agent {agent}, which was not there when last looked")
-        match await self._ports.wired(self.move.router, host, within_s=WIRED_S, is_moot=self._is_dead(agent)):
+        match await self._arriving.wired(self.move.router, host, within_s=WIRED_S, is_moot=self._is_dead(agent)):
             case Wired.YES:
                 return await self._ended(Stage.FORWARDING, note)
             case Wired.FAILED:

@@ -9,13 +9,15 @@ from hotspare.flows.reschedule.calls import Calls
 from hotspare.flows.reschedule.move import Carrier, Job, Outcome, World
 from hotspare.flows.reschedule.ports import PortWatch
 from hotspare.model.routing import Stage
-from hotspare.plan.pacing import CallPace, TargetPace
+from hotspare.plan.pacing import BRISK, PATIENT, CallPace, TargetPace
 from hotspare.ports import Journal, Scheduling
 
 CALLS_MOST = 64
-URGENT_OPENED, URGENT_MOST = 8, 32
+URGENT_OPENED, URGENT_MOST = 16, 32
 CAREFUL_OPENED, CAREFUL_MOST = 2, 4
-"""Routers on their way to one agent at once. Above 8 an L3 agent's own workers wait for each other (measured)."""
+"""Routers on their way to one agent at once. Above 8 an L3 agent's own workers wait for each other (measured); it may
+have 16, so that those that come next are there before a look has told that the first ones forward.
+"""
 IN_FLIGHT_MAX = 512
 
 Lane = tuple[str, bool]
@@ -40,7 +42,8 @@ class Mover:
         self._scheduling, self._journal, self._world = scheduling, journal, world
         self._bound, self._ended = bound, ended
         self.calls = Calls(CallPace(most=CALLS_MOST), now=world.now)
-        self._ports = PortWatch(scheduling, self.calls, now=world.now)
+        self._leaving = PortWatch(scheduling, self.calls, BRISK, now=world.now)
+        self._arriving = PortWatch(scheduling, self.calls, PATIENT, now=world.now)
         self._pending: dict[Lane, deque[Job]] = {}
         self._flying: dict[str, Carrier] = {}
         self._in_lane: defaultdict[Lane, int] = defaultdict(int)
@@ -93,7 +96,8 @@ class Mover:
     async def run(self) -> None:
         """Moves are carried out until this is cancelled; those that fly are cut where they are then."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._ports.run())
+            group.create_task(self._leaving.run())
+            group.create_task(self._arriving.run())
             self._group = group
             self._dispatch()
 
@@ -136,7 +140,8 @@ class Mover:
             self._scheduling,
             self._journal,
             calls=self.calls,
-            ports=self._ports,
+            leaving=self._leaving,
+            arriving=self._arriving,
             world=self._world,
             bound=bound,
         )
@@ -154,6 +159,6 @@ class Mover:
             del self._flying[carrier.move.router]
             self._in_lane[lane] -= 1
         if outcome.well and bound_s:
-            self._pace(lane).forwarding(self._world.now() - bound_s[0], known_to_s=self._ports.known_to_s)
+            self._pace(lane).forwarding(self._world.now() - bound_s[0], known_to_s=self._arriving.known_to_s)
         self._ended(outcome)
         self._dispatch()

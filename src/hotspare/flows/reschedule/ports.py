@@ -10,7 +10,7 @@ from enum import StrEnum
 from hotspare.flows.reschedule.calls import Calls, First
 from hotspare.model.errors import HotspareError
 from hotspare.model.routing import RouterPort
-from hotspare.plan.pacing import SEEN_EVERY_S, pause_s
+from hotspare.plan.pacing import SEEN_EVERY_S, Looking
 from hotspare.ports import Scheduling
 
 FAILED_FOR_S = 10.0
@@ -43,10 +43,10 @@ class _Wait:
 
 
 class PortWatch:
-    """Asks for the ports of all routers that somebody waits for, at most once a second, as long as there are any."""
+    """Asks for the ports of all routers that somebody waits for, as often as `looking` allows, as long as there are any."""
 
-    def __init__(self, scheduling: Scheduling, calls: Calls, *, now: Callable[[], float]) -> None:
-        self._scheduling, self._calls, self._now = scheduling, calls, now
+    def __init__(self, scheduling: Scheduling, calls: Calls, looking: Looking, *, now: Callable[[], float]) -> None:
+        self._scheduling, self._calls, self._looking, self._now = scheduling, calls, looking, now
         self._waits: dict[str, _Wait] = {}
         self._awake = asyncio.Event()
         self.known_to_s = SEEN_EVERY_S
@@ -116,7 +116,7 @@ class PortWatch:
         try:
             return await self._scheduling.ports(routers)
         finally:
-            self.known_to_s = pause_s(self._now() - begun_s)
+            self.known_to_s = self._looking.pause_s(self._now() - begun_s)
 
     def _judged(self, wait: _Wait, ports: list[RouterPort]) -> Wired | None:
         if not wait.on_host:
