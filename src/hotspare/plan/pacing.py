@@ -19,6 +19,7 @@ ever. With more at once it does not follow: a server that is asked too much woul
 SEEN_EVERY_S = 1.0
 """Whether routers forward is looked at so often at most: how long one took to get there is not known more closely."""
 
+
 @dataclass(frozen=True, slots=True)
 class Looking:
     """How often ports are looked at: a look is followed by a pause so many times as long, but for a limit."""

@@ -43,7 +43,7 @@ class _Wait:
 
 
 class PortWatch:
-    """Asks for the ports of all routers that somebody waits for, as often as `looking` allows, as long as there are any."""
+    """Asks for the ports of all routers that somebody waits for, as often as `looking` allows, while there are any."""
 
     def __init__(self, scheduling: Scheduling, calls: Calls, looking: Looking, *, now: Callable[[], float]) -> None:
         self._scheduling, self._calls, self._looking, self._now = scheduling, calls, looking, now
