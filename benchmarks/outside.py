@@ -50,6 +50,23 @@ class Pinged:
         following = dict(pairwise(between))
         return sorted(self._sent[following[max(lost)]] for lost in self._losses().values())
 
+    def outages(self) -> list[float]:
+        """Of each floating IP that lost a request the time from the first to the last of its longest row of losses, in
+        seconds, with the pause before the next request.
+        """
+        between = sorted(self._sent)
+        following = dict(pairwise(between))
+        found = []
+        for lost in self._losses().values():
+            rows: list[list[int]] = []
+            for number in sorted(lost):
+                if rows and following[rows[-1][-1]] == number:
+                    rows[-1].append(number)
+                else:
+                    rows.append([number])
+            found.append(max(self._sent[following[row[-1]]] - self._sent[row[0]] for row in rows))
+        return sorted(found)
+
     def _losses(self) -> dict[int, list[int]]:
         end_s = max(self._sent.values()) - 1
         found = defaultdict(list)

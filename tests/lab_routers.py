@@ -27,7 +27,7 @@ def bound(lab: Lab, hosts: tuple[str, ...]) -> None:
         routers = sorted(network.routers(), key=lambda router: router.name)
         wanted = [(router, agents[hosts[number % len(hosts)]]) for number, router in enumerate(routers)]
         with ThreadPoolExecutor() as at_once:
-            tuple(at_once.map(lambda pair: _bind(network, *pair), wanted))
+            tuple(at_once.map(lambda pair: bind(network, *pair), wanted))
     limit_s = max(300, 20 * len(wanted))  # some seconds of CPU time each, on few cores
     eventually(lambda: _all_served(lab), within_s=limit_s, what="every router is served where it is bound")
 
@@ -37,7 +37,8 @@ def _all_served(lab: Lab) -> bool:
     return next(line for line in told["lines"] if line["name"] == "routers")["answer"] == "yes"
 
 
-def _bind(network: Any, router: Any, agent: str) -> None:
+def bind(network: Any, router: Any, agent: str) -> None:
+    """The router is bound to this agent, alone."""
     holders = [holder.id for holder in network.routers_hosting_l3_agents(router)]
     for holder in holders:
         if holder != agent:

@@ -37,6 +37,12 @@ def twinned(lab: Lab) -> Iterator["Twin"]:
         lab.hotspare("apply", timeout_s=600)
 
 
+def grown(lab: Lab, routers: int) -> None:
+    """The lab has so many routers, if it had fewer. Whether they are served is not waited for."""
+    strategy = ("--strategy", str(Strategy.TWIN))
+    lab.lab("up", *strategy, "--routers", str(routers), timeout_s=900)
+
+
 @dataclass(frozen=True)
 class Twin:
     """The gateway of a lab."""

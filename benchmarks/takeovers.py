@@ -1,0 +1,203 @@
+"""What a takeover costs the routers of a gateway with strategy `twin`, by drills; and what the twin costs at rest."""
+
+import json
+import math
+import shlex
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from figures import Figure
+from hotspare.lab.cluster_file import GATEWAY, cluster_yaml
+from hotspare.model.drill import Strategy
+from lab_parts import Lab
+from lab_twin import Twin, grown
+from neutron_failover import Outages
+
+DRILL_LIMIT_S = 1500
+HERE = Path(__file__).parent
+SNAT_ONLY = "netns: vm01-snat}"
+REST_S = 60.0
+ONNODE_LIMIT_S = 300
+BESIDE = (
+    ("staging from nothing, many routers", "s", "staged", 4.0),
+    ("a router added, until it is in the twin", "s", "added", 2.0),
+    ("stager at rest, many routers: CPU", "% of a core", "cpu", 2.0),
+    ("stager at rest, many routers: memory", "MB", "memory", 150.0),
+)
+
+NOTES = (
+    (
+        "Ours, and cold: `hotspare drill` cuts the power of the carrier through its BMC (or puts it in standby), pings "
+        "every floating IP from outside 25 times a second, and holds a TCP connection of a VM through the shared SNAT "
+        "and one of a VM with a floating IP. All in: from the last answer before the first silence."
+    ),
+    (
+        "From fencing confirmed: from Pacemaker's word that the node is off to the last router's first answer. A "
+        "second gap: the longest silence of a router after its first one, until the node that died was healed."
+    ),
+    (
+        "Staging: from the first answer of a new stager, on a spare that has nothing, until its twin is fresh. A "
+        "router added: from the moment at which the carrier has wired its last port, to that at which the spare has "
+        "them all, parked, in its namespace. At rest: the busier of both stagers, for a minute."
+    ),
+)
+
+
+class Takeovers:
+    """Drills of one lab, as it grows."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab, self._twin = lab, Twin(lab)
+        self._reports: dict[str, Mapping[str, Any]] = {}
+        self._beside: dict[str, float] = {}
+        self.notes: list[str] = []
+
+    def few(self, routers: int) -> None:
+        """The floor of a takeover."""
+        self._drilled("few", routers, "poweroff")
+
+    def some(self, routers: int) -> None:
+        """The same number as the peers have, and the cold way."""
+        self._drilled("some", routers, "poweroff")
+        with self._cold():
+            self._drilled("cold", routers, "poweroff")
+
+    def many(self, routers: int) -> None:
+        """All of it."""
+        self._drilled("many", routers, "poweroff")
+        self._drilled("planned", routers, "standby")
+        self._twin.fresh()
+        self._at_rest()
+        self._staged()
+        self._added(routers)
+
+    # --- one measurement each ----------------------------------------------------------------------------------------
+
+    def _drilled(self, name: str, routers: int, fault: str) -> None:
+        self._twin.fresh()
+        with self._a_floating_ip_too(), tempfile.TemporaryDirectory() as output:
+            self._lab.desk(
+                "sh", "-c", f"hotspare drill {fault} --yes --output {output} >&2 || :", timeout_s=DRILL_LIMIT_S
+            )
+            report = json.loads((Path(output) / "report.json").read_text())
+        self._reports[name] = report
+        self.notes.append(f"{routers} routers, {name}: {_told(report)}")
+
+    @contextmanager
+    def _a_floating_ip_too(self) -> Iterator[None]:
+        """The drill holds a connection of a VM with a floating IP as well."""
+        file = self._lab.layout.cluster_yaml
+        own = file.read_text()
+        assert SNAT_ONLY in own
+        file.write_text(own.replace(SNAT_ONLY, f"{SNAT_ONLY}, {{host: cmp1, netns: vm01}}"))
+        try:
+            yield
+        finally:
+            file.write_text(own)
+
+    @contextmanager
+    def _cold(self) -> Iterator[None]:
+        file = self._lab.layout.cluster_yaml
+        own = file.read_text()
+        file.write_text(cluster_yaml(self._lab.layout, Strategy.COLD))
+        try:
+            self._lab.hotspare("apply", timeout_s=900)
+            yield
+        finally:
+            file.write_text(own)
+            self._lab.hotspare("apply", timeout_s=900)
+
+    def _at_rest(self) -> None:
+        nodes = (self._twin.carrier(), self._twin.spare())
+        pid_file = f"/run/hotspare/{GATEWAY}.stager.pid"
+        with ThreadPoolExecutor() as at_once:
+            told = list(at_once.map(lambda node: self._on(node, "at_rest", pid_file, str(REST_S)), nodes))
+        self._beside["cpu"] = max(one["cpu_share"] for one in told) * 100
+        self._beside["memory"] = max(one["pss_mb"] for one in told)
+        shares = (f"{node} {one['cpu_share']:.1%}" for node, one in zip(nodes, told, strict=True))
+        self.notes.append(f"At rest, carrier and spare: {', '.join(shares)} of a core.")
+
+    def _staged(self) -> None:
+        """A spare without a twin, as after a boot, has one."""
+        spare = self._twin.spare()
+        self._lab.ssh(spare, "/usr/lib/ocf/lib/hotspare/clean --twins", timeout_s=120)
+        self._beside["staged"] = self._on(spare, "staged", f"/run/hotspare/{GATEWAY}.stager.sock")["took_s"]
+        self._twin.fresh()
+
+    def _added(self, routers: int) -> None:
+        nodes = (self._twin.carrier(), self._twin.spare())
+        with ThreadPoolExecutor() as at_once:
+            told = [at_once.submit(self._on, node, "added", parked) for node, parked in zip(nodes, "01", strict=True)]
+            grown(self._lab, routers + 1)
+            wired_s, staged_s = (one.result()["at_s"] for one in told)
+        self._beside["added"] = staged_s - wired_s
+
+    def _on(self, node: str, script: str, *words: str) -> dict[str, float]:
+        """What a script tells that runs on the node."""
+        text = (HERE / f"onnode/{script}.py").read_text()
+        argv = shlex.join(["/usr/bin/python3", "-IS", "-c", text, *words])
+        told: dict[str, float] = json.loads(self._lab.ssh(node, argv, timeout_s=ONNODE_LIMIT_S))
+        return told
+
+    # --- what came of it ---------------------------------------------------------------------------------------------
+
+    def figures(self, peers: Outages) -> list[Figure]:
+        """Those of which something was measured."""
+        return [figure for figure in self._figures(peers) if figure.ours]
+
+    def _figures(self, peers: Outages) -> Iterator[Figure]:
+        few, some, many, planned, cold = (self._of(name) for name in ("few", "some", "many", "planned", "cold"))
+        vrrp = tuple(peers.medians("VRRP"))
+        yield Figure("power cut, some routers: the worst one", "s", some.worst, vrrp, share_max=0.5)
+        yield Figure(
+            "power cut, some: from fencing confirmed, beside cold", "s", some.fenced, cold.fenced, share_max=0.05
+        )
+        yield Figure("power cut, many: from fencing confirmed", "s", many.fenced, value_max=1.5)
+        yield Figure("power cut, many: the same beside few", "s", many.fenced, few.fenced, share_max=3.0)
+        yield Figure("power cut, many: the worst one", "s", many.worst)
+        yield Figure("planned, many: the worst one", "s", planned.worst, value_max=0.5)
+        yield Figure("power cut, many: second gap", "s", many.second_gap, value_max=0.2)
+        yield Figure("power cut, some: second gap", "s", some.second_gap, value_max=0.2)
+        yield Figure(
+            "TCP connections lost", "", tuple(map(sum, zip(few.lost, some.lost, many.lost, strict=True))), value_max=0
+        )
+        stalls = (*few.stalls, *some.stalls, *many.stalls)
+        yield Figure("TCP: stall beyond the outage", "s", stalls, value_max=1.0)
+        for what, unit, name, most in BESIDE:
+            yield Figure(what, unit, (self._beside[name],) if name in self._beside else (), value_max=most)
+
+    def _of(self, name: str) -> "Measured":
+        return Measured(self._reports.get(name))
+
+
+class Measured:
+    """The figures of a drill's report, each as the runs of a figure; none of a drill that was not made."""
+
+    def __init__(self, report: Mapping[str, Any] | None) -> None:
+        self.worst: tuple[float, ...] = ()
+        self.fenced: tuple[float, ...] = ()
+        self.second_gap: tuple[float, ...] = ()
+        self.lost: tuple[int, ...] = ()
+        self.stalls: tuple[float, ...] = ()
+        if report is None:
+            return
+        worst_s = report["outage_s"]["worst"]
+        self.worst = (math.inf if worst_s is None else worst_s,)
+        marks = {mark["name"]: mark["after_s"] for mark in report["marks"]}
+        if {"fence", "adopt"} <= marks.keys():
+            self.fenced = (marks["adopt"] - marks["fence"],)
+        gaps = [gap for router in report["per_router"] for gap in router["gaps"][1:]]
+        self.second_gap = (max((gap["to_s"] - gap["from_s"] for gap in gaps), default=0.0),)
+        self.lost = (sum(one["kept"] != "yes" for one in report["tcp"]),)
+        self.stalls = tuple(one["stall_s"] - self.worst[0] for one in report["tcp"] if one["kept"] == "yes")
+
+
+def _told(report: Mapping[str, Any]) -> str:
+    phases = ", ".join(f"{name} {length} s" for name, length in report["phases_s"].items())
+    tcp = "; ".join(f"{one['inside']}: {one['text']}" for one in report["tcp"])
+    outage = report["outage_s"]
+    return f"verdict {report['verdict']}; median {outage['median']} s, worst {outage['worst']} s ({phases}). TCP: {tcp}"

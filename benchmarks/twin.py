@@ -1,0 +1,45 @@
+"""`make bench NAME=twin`: takeovers by a parked twin beside the cold way, VRRP and Neutron's failover, in one lab."""
+
+import argparse
+import os
+import sys
+
+import figures
+import neutron_failover
+import takeovers
+from bench_lab import bench_lab
+from lab_twin import grown
+
+FEW, SOME, MANY = 5, 40, 100
+
+
+def main() -> int:
+    """0: all that is asked holds. 1: a figure is missed."""
+    parser = argparse.ArgumentParser(prog="make bench NAME=twin OPTIONS=…", description=__doc__)
+    parser.add_argument("--lab", metavar="NAME", help="use this lab, which is up with strategy twin; else one is made")
+    parser.add_argument("--routers", type=int, nargs=3, default=(FEW, SOME, MANY), metavar="N", help="few, some, many")
+    parser.add_argument("--only", choices=("ours", "peers"), help="leave the other part out")
+    options = parser.parse_args()
+    if os.geteuid() != 0:
+        sys.exit("a lab needs root")
+    few, some, many = options.routers
+    with bench_lab(options.lab, "--strategy", "twin", "--routers", str(few)) as lab:
+        lab.hotspare("apply", timeout_s=600)
+        ours = takeovers.Takeovers(lab)
+        peers = neutron_failover.Outages()
+        if options.only != "peers":
+            ours.few(few)
+        grown(lab, some)
+        if options.only != "peers":
+            ours.some(some)
+        if options.only != "ours":
+            peers = neutron_failover.measured(lab)
+        if options.only != "peers":
+            grown(lab, many)
+            ours.many(many)
+    found = [*ours.figures(peers), *peers.figures()]
+    return 0 if figures.tell("twin", found, [*takeovers.NOTES, *neutron_failover.NOTES, *ours.notes]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
