@@ -25,6 +25,8 @@ class Settings:
     """Whether connections are kept in step as well."""
     state_dir: str
     socket: str
+    installed: str = ""
+    """Which installation of the package this is; a stager is launched anew when there is another one."""
 
 
 class Role(StrEnum):

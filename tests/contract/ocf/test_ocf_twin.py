@@ -167,7 +167,9 @@ def test_a_twin_is_let_go_and_parked_and_only_a_stop_takes_it_away(prepared: Ocf
     assert gateway(node, "monitor", probe=True).code == 7
     routers = spare_with_twin(node)
     assert stagers(node) == [f"/usr/bin/python3 -m {MODULE} /run/hotspare/edge.stager.json"]
-    assert json.loads(node.run("cat", "/run/hotspare/edge.stager.json")) == {
+    settings = json.loads(node.run("cat", "/run/hotspare/edge.stager.json"))
+    assert settings.pop("installed")
+    assert settings == {
         "gateway": "edge",
         "resource": "edge",
         "node": "net1",
@@ -347,7 +349,7 @@ def test_routers_that_forward_beside_a_spare_are_found_though_its_twin_is_not(pr
     assert (gateway(node, "monitor").code, gateway(node, "monitor", probe=True).code) == (9, 9)
 
 
-@pytest.mark.parametrize("changed", ["settings", "key"])
+@pytest.mark.parametrize("changed", ["settings", "key", "package"])
 def test_what_a_stager_was_launched_with_is_kept_up_to_date_without_touching_routers(
     prepared: OcfNode, changed: str
 ) -> None:
@@ -357,6 +359,9 @@ def test_what_a_stager_was_launched_with_is_kept_up_to_date_without_touching_rou
     before = node.run("head", "-1", "/run/hotspare/edge.stager.pid")
     if changed == "key":
         node.shell(f"echo other > {KEY}.new; touch -d @1 {KEY}.new; mv {KEY}.new {KEY}")
+        assert gateway(node, "monitor").code == 8
+    elif changed == "package":
+        node.shell(f"cp {PACKAGE}/__init__.py {PACKAGE}/new; mv {PACKAGE}/new {PACKAGE}/__init__.py")
         assert gateway(node, "monitor").code == 8
     else:
         assert gateway(node, "reload-agent", port="5410").code == 0

@@ -97,8 +97,8 @@ def stop_all(*, deadline: float) -> None:
 
 
 def ensure(call: Call) -> tuple[Process | None, str]:
-    """The stager has been launched, with the settings and the key of now. Returns the process where it was launched by
-    this call, and what was wrong before or still is, in words.
+    """The stager has been launched, with the settings, the key and the package of now. Returns the process where it was
+    launched by this call, and what was wrong before or still is, in words.
     """
     daemon = service_of(call["gateway"])
     try:
@@ -178,7 +178,17 @@ def settings(call: Call) -> dict[str, object]:
         "connections": call.yes("connections"),
         "state_dir": f"/var/lib/hotspare/{call['gateway']}",
         "socket": service_of(call["gateway"]).socket,
+        "installed": _installed(),
     }
+
+
+def _installed() -> str:
+    """Another one after `hotspare apply` has brought another version: its files are new then."""
+    try:
+        found = os.stat(f"{service.PACKAGES}/hotspare/__init__.py")
+    except OSError:
+        return ""
+    return f"{found.st_ino}.{found.st_ctime_ns}"
 
 
 def lacks(call: Call) -> list[str]:
