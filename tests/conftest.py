@@ -1,9 +1,11 @@
 """The labs that lab tests run on, for the session: `lab` is a whole one; `pool_lab` is another, whose nodes are a pool;
-`bare_lab` has machines, cables and power, and a cluster once a test has made one.
+`vxlan_lab` has its tenants' networks in tunnels; `bare_lab` has machines, cables and power, and a cluster once a test
+has made one.
 
 HOTSPARE_TEST_LAB names the whole one (default `test`), HOTSPARE_TEST_ROUTERS says how many routers it has. A lab of
 that name that is up before is used as it is and left up: bring it up by hand once, and tests start at once.
-HOTSPARE_TEST_POOL_LAB names that of the pool (default `testpool`), HOTSPARE_TEST_BARE_LAB the bare one (`testbare`).
+HOTSPARE_TEST_POOL_LAB names that of the pool (default `testpool`), HOTSPARE_TEST_BARE_LAB the bare one (`testbare`),
+HOTSPARE_TEST_VXLAN_LAB that of tenants in tunnels (`testvxlan`), which goes as soon as its tests are over.
 
 Side by side (`pytest -n 2 --dist each`) the first process runs what needs `lab`, and the second the rest. By marks,
 `--dist loadgroup` would say the same, but it cannot name groups with this pytest.
@@ -64,6 +66,12 @@ def pool_lab() -> Iterator[Lab]:
     routers = os.environ.get("HOTSPARE_TEST_ROUTERS", "4")
     name = os.environ.get("HOTSPARE_TEST_POOL_LAB", "testpool")
     yield from _lab(name, "--strategy", "reschedule", "--routers", routers, timeout_s=900)
+
+
+@pytest.fixture(scope="module")
+def vxlan_lab() -> Iterator[Lab]:
+    name = os.environ.get("HOTSPARE_TEST_VXLAN_LAB", "testvxlan")
+    yield from _lab(name, "--strategy", "twin", "--tenant", "vxlan", "--routers", "2", timeout_s=900)
 
 
 @pytest.fixture(scope="session")

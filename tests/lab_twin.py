@@ -8,25 +8,51 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hotspare.lab.cluster_file import GATEWAY, cluster_yaml
+from hotspare.lab.layout import GATEWAY_VTEP, Choices
 from hotspare.lab.namespace import entered
 from hotspare.model.drill import Strategy
 from lab_parts import HOTSPARE, Lab, eventually
 
 NODES = ("net1", "net2")
 FRESH_S = 400
+DRILL_LIMIT_S = 900
+LIVE_PORTS = (
+    "ovs-vsctl --bare --columns=name find Port tag!=4095 | grep -E '^(qr|qg)-' || : ; "
+    "ovs-vsctl --bare --columns=name find Interface external_ids:iface-id!=none | grep -E '^(qr|qg)-' || :"
+)
 _ETH_P_ALL = 3  # linux/if_ether.h
 _MAC_OF_NEUTRON = b"\xfa\x16\x3e"
 """How the macs of its ports begin. Source: Neutron, `base_mac`."""
+_IPV4, _ARP = b"\x08\x00", b"\x08\x06"
+_VXLAN = (4789).to_bytes(2)
+"""Its port of UDP. Source: RFC 7348, 5."""
+
+
+def drilled(twin: "Twin", output: Path, fault: str) -> dict[str, Any]:
+    """The report of a drill that said yes to everything."""
+    twin.fresh()
+    twin.lab.hotspare("drill", fault, "--yes", "--output", str(output), timeout_s=DRILL_LIMIT_S)
+    report: dict[str, Any] = json.loads((output / "report.json").read_text())
+    assert report["verdict"] == "yes", report["why"]
+    assert report["routers"]["back"] == report["routers"]["total"] > 0
+    assert {audit["answer"] for audit in report["audits"]} == {"yes"}
+    return report
+
+
+def silent(twin: "Twin", node: str) -> bool:
+    """Whether no router's port on the node may forward."""
+    return twin.lab.ssh(node, LIVE_PORTS).strip() == ""
 
 
 @contextmanager
 def twinned(lab: Lab) -> Iterator["Twin"]:
     """The lab's gateway is of strategy `twin`, with a fresh spare; afterwards it is as its file says."""
     own = lab.layout.cluster_yaml.read_text()
-    lab.layout.cluster_yaml.write_text(cluster_yaml(lab.layout, Strategy.TWIN))
+    lab.layout.cluster_yaml.write_text(cluster_yaml(lab.layout, Choices(Strategy.TWIN)))
     try:
         lab.hotspare("apply", timeout_s=600)
         twin = Twin(lab)
@@ -98,7 +124,7 @@ class Twin:
 
 @dataclass
 class Overheard:
-    """Frames that a node sent from a mac of Neutron's, by cable."""
+    """Frames that a node sent in a router's name, by cable: from a mac of Neutron's, in a tunnel, or as its end."""
 
     frames: Counter[str] = field(default_factory=Counter)
 
@@ -136,5 +162,14 @@ def _listen(taps: dict[str, socket.socket], ending: socket.socket, heard: Overhe
         for cable, tap in taps.items():
             if tap in ready:
                 frame, (_, _, kind, *_) = tap.recvfrom(2048)
-                if kind != socket.PACKET_OUTGOING and frame[6:9] == _MAC_OF_NEUTRON:
+                if kind != socket.PACKET_OUTGOING and _is_a_routers(frame):
                     heard.frames[cable] += 1
+
+
+def _is_a_routers(frame: bytes) -> bool:
+    """Ethernet without a tag, and IPv4 without options, where it is about tunnels."""
+    if frame[12:14] == _IPV4:
+        in_a_tunnel = frame[36:38] == _VXLAN or frame[26:30] == GATEWAY_VTEP.ip.packed
+    else:
+        in_a_tunnel = frame[12:14] == _ARP and frame[28:32] == GATEWAY_VTEP.ip.packed
+    return in_a_tunnel or frame[6:9] == _MAC_OF_NEUTRON

@@ -12,7 +12,7 @@ from typing import Any
 
 import hotspare
 from hotspare.adapters import bundle
-from hotspare.model.dataplane import Plug
+from hotspare.model.dataplane import Plug, Tunnel
 from hotspare.model.staging import InSwitch, SwitchChange, SwitchLook
 from ocf_node import OcfNode
 
@@ -106,6 +106,19 @@ class SwitchNode:
 def plugs(count: int, *, first: int = 0) -> tuple[Plug, ...]:
     """Ports of as many routers' networks."""
     return tuple(map(_plug, range(first, first + count)))
+
+
+def tunnels(count: int) -> tuple[Tunnel, ...]:
+    """To as many other nodes, as Neutron's agent makes them. The local address is nowhere."""
+    options = {
+        "df_default": "true",
+        "egress_pkt_mark": "0",
+        "in_key": "flow",
+        "out_key": "flow",
+        "local_ip": "10.9.0.100",
+    }
+    remotes = {f"vxlan-0a0901{number:02x}": f"10.9.1.{number}" for number in range(count)}
+    return tuple(Tunnel(name, "vxlan", {**options, "remote_ip": remote}) for name, remote in remotes.items())
 
 
 def _plug(number: int) -> Plug:

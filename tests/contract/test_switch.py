@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from hotspare.model.dataplane import PARKED_TAG
-from hotspare.model.staging import Park, RemovePlugs, SetFlows, StagePlugs, Unpark
+from hotspare.model.staging import Park, RemovePlugs, SetFlows, SetTunnels, StagePlugs, Unpark
 from ocf_node import OcfNode
-from switch_node import RefusedThereError, SwitchNode, plugs
+from switch_node import RefusedThereError, SwitchNode, plugs, tunnels
 
 pytestmark = pytest.mark.lab
 
@@ -201,6 +201,36 @@ def test_every_bridge_drops_parked_frames_and_a_look_does_not_tell_what_was_adde
     switch.carry_out(StagePlugs("gw", plugs(1)))
     for bridge in ("br-ex", "br-int"):
         assert "actions=drop" in switch.node.run("ovs-ofctl", "dump-flows", bridge, "table=0,dl_vlan=4095")
+
+
+def test_tunnels_are_made_with_their_bridge_and_flows_name_them(switch: SwitchNode) -> None:
+    wanted = tunnels(3)
+    flows = frozenset(
+        {f'priority=1,in_port="{one.name}" actions=output:"patch-int"' for one in wanted} | {"priority=0 actions=drop"}
+    )
+    for _ in range(2):
+        switch.carry_out(SetTunnels(wanted))
+        switch.carry_out(SetFlows("br-tun", flows))
+        bridge = switch.look(flows=True).bridges["br-tun"]
+        assert (bridge.tunnels, bridge.flows) == ({one.name: one for one in wanted}, flows)
+    said = switch.node.run("ovs-vsctl", "get", "bridge", "br-tun", "fail_mode", "datapath_type")
+    assert said.split() == ["secure", "netdev"]
+    assert switch.node.run("ovs-vsctl", "get", "interface", "patch-int", "options:peer").strip() == "patch-tun"
+
+    numbers = {row["name"]: row["ofport"] for row in switch.rows([one.name for one in wanted])[3:]}
+    moved = tuple(replace(one, options={**one.options, "local_ip": "10.9.0.7"}) for one in wanted[1:])
+    switch.carry_out(SetTunnels(moved))
+    assert switch.look(flows=True).bridges["br-tun"].tunnels == {one.name: one for one in moved}
+    for row in switch.rows([one.name for one in moved])[2:]:
+        assert row["ofport"] == numbers[row["name"]], "a flow goes by it"
+
+
+def test_two_tunnels_to_one_node_are_refused_by_the_switch_and_named(switch: SwitchNode) -> None:
+    (one,) = tunnels(1)
+    with pytest.raises(RefusedThereError, match=r"RefusedError.*made no device of vxlan-"):
+        switch.carry_out(SetTunnels((one, replace(one, name="vxlan-again"))))
+    (there,) = switch.look(flows=True).bridges["br-tun"].tunnels
+    assert there in {one.name, "vxlan-again"}
 
 
 def test_flows_of_ports_that_are_missing_are_refused_and_named(switch: SwitchNode) -> None:

@@ -1,49 +1,24 @@
 """Drills on a gateway whose spare keeps a twin, and what must never be heard of one."""
 
-import json
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hotspare.lab.cluster_file import GATEWAY
 from lab_parts import Lab, eventually
-from lab_twin import Twin, overhearing, twinned
+from lab_twin import Twin, drilled, overhearing, silent, twinned
 
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),  # of openstacksdk, about itself
 ]
 
-DRILL_LIMIT_S = 900
-LIVE_PORTS = (
-    "ovs-vsctl --bare --columns=name find Port tag!=4095 | grep -E '^(qr|qg)-' || : ; "
-    "ovs-vsctl --bare --columns=name find Interface external_ids:iface-id!=none | grep -E '^(qr|qg)-' || :"
-)
-
 
 @pytest.fixture(scope="module")
 def twin(lab: Lab) -> Iterator[Twin]:
     with twinned(lab) as made:
         yield made
-
-
-def drilled(twin: Twin, output: Path, fault: str) -> dict[str, Any]:
-    """The report of a drill that said yes to everything."""
-    twin.fresh()
-    twin.lab.hotspare("drill", fault, "--yes", "--output", str(output), timeout_s=DRILL_LIMIT_S)
-    report: dict[str, Any] = json.loads((output / "report.json").read_text())
-    assert report["verdict"] == "yes", report["why"]
-    assert report["routers"]["back"] == report["routers"]["total"] > 0
-    assert {audit["answer"] for audit in report["audits"]} == {"yes"}
-    return report
-
-
-def silent(twin: Twin, node: str) -> bool:
-    """Whether no router's port on the node may forward."""
-    return twin.lab.ssh(node, LIVE_PORTS).strip() == ""
 
 
 def test_the_twin_of_a_node_that_loses_its_power_forwards_and_connections_live_on(twin, tmp_path):

@@ -5,13 +5,13 @@ import json
 import pytest
 from hypothesis import given
 from test_twin_plan import planes
-from twin_node import DROP_PARKED, plane, router
+from twin_node import DROP_PARKED, plane, router, tunnel, tunnel_bridge
 
 from hotspare.codec import dataplane_json
 from hotspare.model.dataplane import BridgeChange, PlaneDelta
 from hotspare.plan.twin.deltas import applied, delta
 
-PLANE = plane(router("r1", "qr-a"))
+PLANE = plane(router("r1", "qr-a"), tunnels=[tunnel(1)])
 
 
 @given(planes())
@@ -49,6 +49,16 @@ def test_a_change_tells_only_what_changed():
     )
 
 
+def test_a_change_tells_all_tunnels_of_a_bridge_and_their_names_are_checked_as_well():
+    change = delta(plane(tunnels=[tunnel(1)]), plane(tunnels=[tunnel(1), tunnel(2)]))
+    (told,) = change.bridges.values()
+    assert told.tunnels == tunnel_bridge(tunnel(1), tunnel(2)).tunnels
+    assert len(told.add) == 1
+    text = dataplane_json.text(change).replace('"name":"vxlan-0a090002"', '"name":"vxlan-x"')
+    with pytest.raises(ValueError, match="'vxlan-x' is filed under 'vxlan-0a090002'"):
+        dataplane_json.delta(text)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -71,7 +81,7 @@ def _broken(change):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda told, _: told.update(version=2), "version: 2, and this is one that reads 1"),
+        (lambda told, _: told.update(version=1), "version: 1, and this is one that reads 2"),
         (lambda told, _: told.pop("DataPlane"), "DataPlane: is missing"),
         (lambda told, _: told["DataPlane"].update(more=1), "more: not known here"),
         (lambda _, r1: r1.pop("rules"), r"routers\.r1\.rules: is missing"),
@@ -84,7 +94,11 @@ def _broken(change):
         (lambda _, r1: r1.update(routes={}), r"routers\.r1\.routes: {} is no list"),
         (lambda _, r1: r1.update(unstaged=[1]), r"routers\.r1\.unstaged\[0\]: 1 is no text"),
         (lambda _, r1: r1.update(router="r2"), "'r2' is filed under 'r1'"),
-        (lambda told, _: told["DataPlane"].update(bridges={"b": {"name": "c", "flows": []}}), "'c' is filed under 'b'"),
+        (lambda told, _: told["DataPlane"]["bridges"]["br-ex"].update(name="c"), "'c' is filed under 'br-ex'"),
+        (
+            lambda told, _: told["DataPlane"]["bridges"]["br-tun"]["tunnels"]["vxlan-0a090001"].update(name="c"),
+            r"br-tun\.tunnels\.vxlan-0a090001\.name: 'c' is filed under 'vxlan-0a090001'",
+        ),
         (lambda told, _: told["DataPlane"].update(routers=[]), r"routers: \[\] is no object"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 
 from hotspare.codec import spec_yaml
 from hotspare.lab import cluster_file, network
-from hotspare.lab.layout import MACHINES, NETWORK, NETWORKS, Layout
+from hotspare.lab.layout import GATEWAY_VTEP, MACHINES, NETWORK, NETWORKS, VTEPS, Choices, Layout, Tenant
 from hotspare.model.drill import Strategy
 from hotspare.model.errors import SpecError
 
@@ -26,6 +26,7 @@ def test_no_address_is_given_twice():
     nics = [nic for _, nic in Layout().cables()]
     addresses = [str(nic.address.ip) for nic in nics if nic.address]
     addresses += [machine.bmc for machine in MACHINES]
+    addresses += [str(end.ip) for end in (GATEWAY_VTEP, *(machine.vtep for machine in MACHINES))]
     addresses += [str(network.operator) for network in NETWORKS if network.operator]
     assert len(addresses) == len(set(addresses))
     macs = [nic.mac for nic in nics] + [network.mac for network in NETWORKS]
@@ -80,14 +81,25 @@ def test_the_cluster_file_is_one_that_apply_takes():
 
 
 def test_with_routers_that_are_moved_all_three_nodes_of_the_cluster_file_are_active():
-    text = cluster_file.cluster_yaml(Layout("two"), Strategy.RESCHEDULE)
+    text = cluster_file.cluster_yaml(Layout("two"), Choices(Strategy.RESCHEDULE))
     spec = spec_yaml.spec(*spec_yaml.document(text, "cluster.yaml"))
     assert {name: pool.nodes for name, pool in spec.pools.items()} == {"edge": ("net1", "net2", "net3")}
     assert spec.carried == {}
 
 
 def test_a_twin_is_kept_by_one_spare_and_the_third_node_has_a_vote():
-    text = cluster_file.cluster_yaml(Layout("two"), Strategy.TWIN)
+    text = cluster_file.cluster_yaml(Layout("two"), Choices(Strategy.TWIN))
     spec = spec_yaml.spec(*spec_yaml.document(text, "cluster.yaml"))
     assert {name: twin.nodes for name, twin in spec.twins.items()} == {cluster_file.GATEWAY: ("net1", "net2")}
     assert spec.pools == {}
+
+
+def test_the_end_of_a_gateways_tunnels_goes_with_it_and_a_pools_nodes_keep_their_own():
+    choices = Choices(Strategy.TWIN, Tenant.VXLAN)
+    spec = spec_yaml.spec(*spec_yaml.document(cluster_file.cluster_yaml(Layout("two"), choices), "cluster.yaml"))
+    vtep = spec.resources["vtep"]
+    assert (vtep.with_, vtep.before, vtep.critical) == (cluster_file.GATEWAY, "agents", True)
+    assert vtep.parameters == {"ip": str(GATEWAY_VTEP.ip), "cidr_netmask": "24", "nic": "br-tenant"}
+    assert all(machine.vtep in VTEPS for machine in MACHINES)
+    for other in (Choices(), Choices(Strategy.RESCHEDULE, Tenant.VXLAN)):
+        assert "resources:" not in cluster_file.cluster_yaml(Layout("two"), other)

@@ -7,22 +7,28 @@ import json
 
 import pytest
 
-from hotspare.lab.layout import Layout
+from hotspare.lab.layout import DEFAULTS, GATEWAY_VTEP, Choices, Layout, Tenant
 from hotspare.lab.openstack import clouds_yaml, generate_secrets, role_files, role_units
 from hotspare.lab.openstack.ini import ini, merged
+from hotspare.model.drill import Strategy
 
 LAYOUT = Layout("unittest")
 SECRETS = generate_secrets()
 MACHINES = [machine.name for machine in LAYOUT.machines]
 
 
-def files(machine):
-    return role_files(LAYOUT.machine(machine), LAYOUT, SECRETS)
+TUNNELS = Choices(tenant=Tenant.VXLAN)
+ML2 = "/etc/neutron/plugins/ml2/ml2_conf.ini"
+OVS_AGENT = "/etc/neutron/plugins/ml2/openvswitch_agent.ini"
 
 
-def conf(machine, path):
+def files(machine, choices=DEFAULTS):
+    return role_files(LAYOUT.machine(machine), LAYOUT, SECRETS, choices)
+
+
+def conf(machine, path, choices=DEFAULTS):
     parser = configparser.RawConfigParser(strict=True, default_section="none of these")
-    parser.read_string(files(machine)[path].content)
+    parser.read_string(files(machine, choices)[path].content)
     return parser
 
 
@@ -74,14 +80,37 @@ def test_network_nodes_are_all_alike():
 
 
 def test_agents_and_server_agree_on_the_physical_networks():
-    ml2 = conf("ctl", "/etc/neutron/plugins/ml2/ml2_conf.ini")
-    agent = conf("net1", "/etc/neutron/plugins/ml2/openvswitch_agent.ini")
+    ml2 = conf("ctl", ML2)
+    agent = conf("net1", OVS_AGENT)
     mapped = dict(pair.split(":") for pair in agent["ovs"]["bridge_mappings"].split(","))
     assert set(mapped) == {
         ml2["ml2_type_flat"]["flat_networks"],
         ml2["ml2_type_vlan"]["network_vlan_ranges"].split(":")[0],
     }
     assert agent["agent"]["tunnel_types"] == ""
+
+
+@pytest.mark.parametrize("l2pop", [True, False])
+def test_agents_and_server_agree_on_tunnels(l2pop):
+    choices = Choices(tenant=Tenant.VXLAN, l2pop=l2pop)
+    ml2, agents = conf("ctl", ML2, choices), [conf(machine, OVS_AGENT, choices) for machine in ("net1", "cmp1")]
+    assert ml2["ml2"]["type_drivers"] == "flat,vxlan"
+    assert ml2["ml2"]["tenant_network_types"] == "vxlan"
+    assert ("l2population" in ml2["ml2"]["mechanism_drivers"].split(",")) == l2pop
+    for agent in agents:
+        assert agent["agent"]["tunnel_types"] == "vxlan"
+        assert agent.getboolean("agent", "l2_population") == agent.getboolean("agent", "arp_responder") == l2pop
+    assert [agent["ovs"]["bridge_mappings"] for agent in agents] == ["public:br-public", ""]
+
+
+def test_a_gateway_has_one_end_of_tunnels_on_every_node_and_other_agents_have_their_own():
+    ends = {machine: conf(machine, OVS_AGENT, TUNNELS)["ovs"]["local_ip"] for machine in ("net1", "net2", "cmp1")}
+    assert ends == {"net1": str(GATEWAY_VTEP.ip), "net2": str(GATEWAY_VTEP.ip), "cmp1": "172.16.3.131"}
+    pool = Choices(Strategy.RESCHEDULE, Tenant.VXLAN)
+    assert conf("net2", OVS_AGENT, pool)["ovs"]["local_ip"] == "172.16.3.123"
+    bridges = "/etc/systemd/system/lab-bridges.service"
+    assert "address replace 172.16.3.123/24 dev br-tenant" in files("net2", TUNNELS)[bridges].content
+    assert "172.16.3." not in files("net2")[bridges].content
 
 
 def test_the_broker_knows_the_password_that_the_agents_use():

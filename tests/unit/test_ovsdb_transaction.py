@@ -12,17 +12,32 @@ from hypothesis import strategies as st
 
 from hotspare.adapters.ovsdb import Messages
 from hotspare.codec import ovsdb_rows, ovsdb_transaction
-from hotspare.codec.ovsdb_rows import Operation, as_map, as_set, atoms, row_id
-from hotspare.model.dataplane import PARKED_TAG, Plug
+from hotspare.codec.ovsdb_rows import DATABASE, Operation, as_map, as_set, atoms, reference, row_id
+from hotspare.model.dataplane import PARKED_TAG, Plug, Tunnel
 from hotspare.model.errors import InvariantError, RefusedError
-from hotspare.model.staging import Park, RemovePlugs, StagePlugs, Unpark
-from switch_node import plugs
+from hotspare.model.staging import Park, RemovePlugs, SetTunnels, StagePlugs, Unpark
+from switch_node import plugs, tunnels
 
 Row = dict[str, Any]
 EMPTY: Mapping[str, Row] = {
     "Port": {"tag": as_set(()), "vlan_mode": as_set(()), "trunks": as_set(()), "other_config": as_map({})},
-    "Interface": {"type": "", "mtu_request": as_set(()), "mac_in_use": as_set(()), "ofport": 1, "error": as_set(())},
+    "Interface": {
+        "type": "",
+        "options": as_map({}),
+        "mtu_request": as_set(()),
+        "mac_in_use": as_set(()),
+        "ofport": 1,
+        "error": as_set(()),
+    },
     "Controller": {},
+    "Bridge": {
+        "ports": as_set(()),
+        "datapath_type": "",
+        "fail_mode": as_set(()),
+        "protocols": as_set(()),
+        "controller": as_set(()),
+        "other_config": as_map({}),
+    },
 }
 
 
@@ -31,10 +46,9 @@ class Database:
 
     def __init__(self, *bridges: str) -> None:
         self._numbers = count(1)
-        bare = {"ports": as_set(()), "datapath_type": "", "fail_mode": as_set(()), "protocols": as_set(())}
-        more = {"controller": as_set(()), "other_config": as_map({})}
         self.tables: dict[str, dict[str, Row]] = {"Port": {}, "Interface": {}, "Controller": {}}
-        self.tables["Bridge"] = {f"bridge-{name}": {"name": name, **bare, **more} for name in bridges}
+        self.tables["Bridge"] = {f"bridge-{name}": {"name": name, **EMPTY["Bridge"]} for name in bridges}
+        self.tables[DATABASE] = {"root": {"bridges": as_set(row_id(id_) for id_ in self.tables["Bridge"])}}
 
     def rows(self) -> ovsdb_rows.Rows:
         return ovsdb_rows.rows(
@@ -94,7 +108,8 @@ class Database:
                 row[column] = as_set(others + (value[1] if mutator == "insert" else []))
 
     def _row(self, operation: Operation) -> Row:
-        return self.tables[operation["table"]][operation["where"][0][2][1]]
+        rows = self.tables[operation["table"]]
+        return rows[operation["where"][0][2][1]] if operation["where"] else next(iter(rows.values()))
 
     def _resolved(self, value: Any, names: Mapping[str, str]) -> Any:
         if isinstance(value, list) and value[:1] == ["named-uuid"]:
@@ -250,12 +265,58 @@ def test_missing_patch_ports_are_made_with_their_peers_and_no_others() -> None:
     assert {fresh.rows().ports[name].bridge for name in ("phy-br-ex", "int-br-ex")} == {"br-ex", "br-other"}
 
 
-def test_a_monitor_tells_routers_ports_that_came_changed_and_went() -> None:
+def test_tunnels_come_change_and_go_in_a_bridge_that_is_made_for_them_and_fails_closed() -> None:
+    database = Database("br-int")
+    database.tables["Bridge"]["bridge-br-int"]["datapath_type"] = "netdev"
+    wanted = tunnels(3)
+    database.do(SetTunnels(wanted))
+    bridge = database.rows().bridges["br-tun"]
+    assert (bridge.datapath, bridge.fail_mode) == ("netdev", "secure")
+    assert bridge.id in map(reference, atoms(database.tables[DATABASE]["root"]["bridges"]))
+    assert told(database) == wanted
+    assert ovsdb_transaction.operations(SetTunnels(wanted), database.rows()) == []
+
+    moved = tuple(replace(one, options={**one.options, "local_ip": "10.9.0.7"}) for one in wanted[1:])
+    ids = {port.id for port in database.rows().ports.values()}
+    database.do(SetTunnels(moved))
+    assert told(database) == moved
+    assert {port.id for port in database.rows().ports.values()} < ids
+    database.do(SetTunnels(()))
+    assert told(database) == ()
+    assert set(database.rows().ports) == {"br-tun"}
+
+
+def test_a_tunnel_bridge_without_a_tunnel_has_the_kernels_datapath_where_nothing_else_is_known() -> None:
+    database = Database()
+    database.do(SetTunnels(()))
+    assert database.rows().bridges["br-tun"].datapath == ""
+
+
+def test_what_is_no_tunnel_of_the_tunnel_bridge_is_neither_made_one_nor_removed() -> None:
+    (wanted,) = tunnels(1)
+    database = Database("br-int", "br-tun")
+    database.transact(ovsdb_transaction.patches("br-int", ["patch-tun"], database.rows()))
+    database.do(SetTunnels(()))
+    assert set(database.rows().ports) == {"patch-tun", "patch-int"}
+    database.do(StagePlugs("gw", plugs(1)))
+    (own,) = plugs(1)
+    with pytest.raises(RefusedError, match="it is in bridge br-int, and is no tunnel of br-tun"):
+        database.do(SetTunnels((replace(wanted, name=own.name),)))
+    with pytest.raises(InvariantError, match="is no tunnel, but internal"):
+        database.do(SetTunnels((replace(wanted, kind="internal"),)))
+
+
+def told(database: Database) -> tuple[Tunnel, ...]:
+    """Its tunnels."""
+    return tuple(port.tunnel() for _, port in sorted(database.rows().ports.items()) if port.kind == "vxlan")
+
+
+def test_a_monitor_tells_routers_ports_and_tunnels_that_came_changed_and_went() -> None:
     updates = {
         "Port": {"1": {"old": {"tag": 1}, "new": {"name": "qr-1"}}, "2": {"old": {"name": "qg-2"}}},
-        "Interface": {"3": {"new": {"name": "ha-3"}}, "4": {"new": {"name": "tap4"}}},
+        "Interface": {"3": {"new": {"name": "ha-3"}}, "4": {"new": {"name": "tap4"}}, "5": {"new": {"name": "gre-5"}}},
     }
-    assert ovsdb_rows.changed_names(updates) == {"qr-1", "qg-2", "ha-3"}
+    assert ovsdb_rows.changed_names(updates) == {"qr-1", "qg-2", "ha-3", "gre-5"}
 
 
 def test_a_port_that_the_switch_could_not_make_says_why() -> None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from twin_node import GATEWAY, NORMAL, ROOT, Namespace, Node, is_twin, plane, plug, router
+from twin_node import GATEWAY, NORMAL, ROOT, Namespace, Node, is_twin, plane, plug, router, tunnel, tunnel_bridge
 
 from hotspare.model.dataplane import DROP_PARKED, Address, Bridge, Device
 from hotspare.model.errors import InvariantError
@@ -16,6 +16,7 @@ from hotspare.model.staging import (
     RemovePlugs,
     SetAddresses,
     SetFlows,
+    SetTunnels,
     StagePlugs,
     Unpark,
 )
@@ -171,6 +172,35 @@ def test_a_spare_that_gateways_share_has_the_drop_and_the_flows_of_none_until_on
     node.carry_out(steps)
     assert differences(plane(R1), node.look()) == ()
     assert promotion(plane(R1), node.look()).first == (SetFlows("br-int", frozenset([NORMAL, DROP_PARKED])),)
+
+
+def test_tunnels_come_with_their_bridge_before_any_flow_names_them():
+    steps = differences(plane(R1, tunnels=[tunnel(2), tunnel(1)]), Node().look())
+    assert kinds(steps)[:5] == ["SetTunnels", "SetFlows", "SetFlows", "SetFlows", "AddNamespace"]
+    assert steps[0] == SetTunnels((tunnel(1), tunnel(2)))
+    assert steps[3] == SetFlows("br-tun", tunnel_bridge(tunnel(1), tunnel(2)).flows)
+    node = Node().carry_out(steps)
+    assert promotion(plane(R1, tunnels=[tunnel(2), tunnel(1)]), node.look()).first == ()
+
+
+def test_a_tunnel_that_came_went_or_changed_is_one_step_and_flows_follow_where_they_differ():
+    node = twin(R1, tunnels=[tunnel(1)])
+    moved = tunnel(1, local="10.9.0.7")
+    assert differences(plane(R1, tunnels=[moved]), node.look()) == (SetTunnels((moved,)),)
+    assert differences(plane(R1, tunnels=[]), node.look()) == (
+        SetTunnels(()),
+        SetFlows("br-tun", tunnel_bridge().flows),
+    )
+    assert differences(plane(R1), node.look()) == ()
+
+
+def test_a_spare_that_gateways_share_has_the_tunnels_of_none_until_one_is_promoted():
+    node = Node()
+    node.carry_out(differences(plane(R2, gateway="other", tunnels=[tunnel(1, local="10.9.0.7")]), node.look()))
+    wanted = plane(R1, tunnels=[tunnel(1)])
+    node.carry_out(differences(wanted, node.look()))
+    assert node.tunnels == {tunnel(1).name: tunnel(1, local="10.9.0.7")}
+    assert promotion(wanted, node.look()).first == (SetTunnels((tunnel(1),)),)
 
 
 def test_where_another_gateway_forwards_its_flows_are_its_agents():

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twin_node import GATEWAY, NORMAL, ROOT, Node, is_twin, plane, plug, router
+from twin_node import GATEWAY, NORMAL, ROOT, Node, is_twin, plane, plug, router, tunnel
 
 from hotspare.model.dataplane import DROP_PARKED, Address
 from hotspare.model.staging import SeenPlug
@@ -16,6 +16,7 @@ from hotspare.plan.twin.staged import left_out, plugs
 
 PORTS = ("qr-a", "qr-b", "qg-c", "qg-d")
 IDS = ("r1", "r2", "r3")
+TUNNELS = (None, (), (tunnel(1),), (tunnel(1), tunnel(2)), (tunnel(2, local="10.9.0.7"),))
 FLOWS = ((NORMAL, DROP_PARKED), (NORMAL,), (NORMAL, DROP_PARKED, "dl_vlan=7 actions=NORMAL"))
 
 
@@ -40,7 +41,7 @@ def planes(draw):
             case 3:
                 made = replace(made, plugs={name: plug(name, tag=9, mac="fa:16:3e:99:99:99") for name in made.plugs})
         routers.append(made)
-    return plane(*routers, flows=draw(st.sampled_from(FLOWS)))
+    return plane(*routers, flows=draw(st.sampled_from(FLOWS)), tunnels=draw(st.sampled_from(TUNNELS)))
 
 
 def _reboot(node):

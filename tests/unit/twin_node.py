@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import singledispatchmethod
 
+from hotspare.codec import openflow
 from hotspare.model.dataplane import (
     DROP_PARKED,
+    TUNNEL_BRIDGE,
     Address,
     Bridge,
     DataPlane,
@@ -15,6 +17,7 @@ from hotspare.model.dataplane import (
     Plug,
     Route,
     RouterPlane,
+    Tunnel,
 )
 from hotspare.model.staging import (
     AddNamespace,
@@ -32,6 +35,7 @@ from hotspare.model.staging import (
     SetRoutes,
     SetRules,
     SetSysctls,
+    SetTunnels,
     StagePlugs,
     Step,
     SwitchLook,
@@ -67,8 +71,28 @@ def router(id_: str, *ports: str, last: int = 1, **changes) -> RouterPlane:
     return replace(made, **changes)
 
 
-def plane(*routers: RouterPlane, flows: Iterable[str] = (NORMAL, DROP_PARKED), gateway: str = GATEWAY) -> DataPlane:
+def tunnel(number: int, *, local: str = "10.9.0.100") -> Tunnel:
+    return Tunnel(f"vxlan-0a09000{number}", "vxlan", {"local_ip": local, "remote_ip": f"10.9.0.{number}"})
+
+
+def tunnel_bridge(*tunnels: Tunnel) -> Bridge:
+    """Its flows name them."""
+    flows = [f'in_port="{one.name}" actions=output:"patch-int"' for one in tunnels]
+    return Bridge(
+        TUNNEL_BRIDGE, frozenset([*flows, 'in_port="patch-int" actions=drop']), {one.name: one for one in tunnels}
+    )
+
+
+def plane(
+    *routers: RouterPlane,
+    flows: Iterable[str] = (NORMAL, DROP_PARKED),
+    gateway: str = GATEWAY,
+    tunnels: Iterable[Tunnel] | None = None,
+) -> DataPlane:
+    """Without tunnels, there is no bridge for them."""
     bridges = {"br-int": Bridge("br-int", frozenset(flows)), "br-ex": Bridge("br-ex", frozenset([NORMAL]))}
+    if tunnels is not None:
+        bridges[TUNNEL_BRIDGE] = tunnel_bridge(*tunnels)
     return DataPlane(gateway, {one.router: one for one in routers}, bridges)
 
 
@@ -85,6 +109,7 @@ class Node:
 
     plugs: dict[str, SeenPlug] = field(default_factory=dict)
     flows: dict[str, frozenset[str]] = field(default_factory=lambda: {"br-int": frozenset(), "br-ex": frozenset()})
+    tunnels: dict[str, Tunnel] = field(default_factory=dict)
     namespaces: dict[str, Namespace] = field(default_factory=dict)
     devices: dict[str, tuple[str, SeenDevice]] = field(default_factory=dict)
     """Name → where it is."""
@@ -104,6 +129,8 @@ class Node:
             for name, space in self.namespaces.items()
         }  # fmt: skip
         bridges = {name: Bridge(name, flows) for name, flows in self.flows.items()}
+        if TUNNEL_BRIDGE in bridges:
+            bridges[TUNNEL_BRIDGE] = replace(bridges[TUNNEL_BRIDGE], tunnels=dict(self.tunnels))
         switch = SwitchLook(dict(self.plugs), bridges)
         return NodeLook(switch, insides, dict(self.files), self.carried, self.known)
 
@@ -167,8 +194,15 @@ class Node:
                 self._lose(name)
 
     @_do.register
+    def _(self, step: SetTunnels) -> None:
+        self.flows.setdefault(TUNNEL_BRIDGE, frozenset())
+        self.tunnels = {one.name: one for one in step.tunnels}
+
+    @_do.register
     def _(self, step: SetFlows) -> None:
+        """Flows that name a port which is not there are refused."""
         assert step.bridge in self.flows
+        assert {name for name in openflow.ports(step.flows) if name.startswith("vxlan")} <= self.tunnels.keys()
         self.flows[step.bridge] = step.flows
 
     @_do.register

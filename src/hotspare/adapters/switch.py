@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import assert_never
 
 from hotspare.adapters.ovsdb import FailedOperationError, connected, forget_flows
@@ -22,9 +23,19 @@ from hotspare.codec.ovsdb_rows import (
     selects,
 )
 from hotspare.codec.ovsdb_transaction import InDatabase
-from hotspare.model.dataplane import PARKED_TAG, Bridge
+from hotspare.model.dataplane import PARKED_TAG, TUNNEL_BRIDGE, Bridge
 from hotspare.model.errors import NotReachableError, RefusedError, TimedOutError
-from hotspare.model.staging import InSwitch, Park, RemovePlugs, SetFlows, StagePlugs, SwitchChange, SwitchLook, Unpark
+from hotspare.model.staging import (
+    InSwitch,
+    Park,
+    RemovePlugs,
+    SetFlows,
+    SetTunnels,
+    StagePlugs,
+    SwitchChange,
+    SwitchLook,
+    Unpark,
+)
 from hotspare.ports import Done
 
 RUN_DIR = "/var/run/openvswitch"
@@ -57,12 +68,12 @@ class Switch:
         """
         async with _limit(LOOK_S, "Open vSwitch did not tell its ports and flows"):
             found = await self._rows()
-            bridges = await self._flows(found.bridges) if flows else {}
+            bridges = await self._bridges(found) if flows else {}
             for _ in range(LOOKS_MAX if flows else 0):
                 before, found = found, await self._rows()
                 if before == found:
                     break
-                bridges = await self._flows(found.bridges)
+                bridges = await self._bridges(found)
         told = [row for row in found.ports.values() if row.name.startswith((*KEPT_KINDS, *FOREIGN_KINDS))]
         return SwitchLook(
             plugs={row.name: row.seen() for row in told},
@@ -74,7 +85,8 @@ class Switch:
         """The step is true, in OVSDB and in ovs-vswitchd.
 
         Raises:
-            RefusedError: nothing was changed; for StagePlugs also: ovs-vswitchd could make no device of a port.
+            RefusedError: nothing was changed; for StagePlugs and SetTunnels also: ovs-vswitchd could make no device of
+                a port.
             NotReachableError: Open vSwitch does not answer; it may be changed.
             TimedOutError: it may be changed, and ovs-vswitchd has not confirmed it.
         """
@@ -85,6 +97,9 @@ class Switch:
                         await self._drop_parked(bridge)
                     await self._change(step, within_s)
                     _require_devices((await self._rows()).ports, [plug.name for plug in plugs])
+                case SetTunnels(tunnels):
+                    await self._change(step, within_s)
+                    _require_devices((await self._rows()).ports, [tunnel.name for tunnel in tunnels])
                 case RemovePlugs() | Unpark():
                     await self._change(step, within_s)
                 case Park():
@@ -120,10 +135,15 @@ class Switch:
                 raise RefusedError(f"nothing was changed in the switch: {about}", code=0, hint="look again") from error
             await database.confirmed(next_cfg(results), within_s=within_s)
 
-    async def _flows(self, names: Iterable[str]) -> dict[str, Bridge]:
-        names = tuple(names)
+    async def _bridges(self, found: Rows) -> dict[str, Bridge]:
+        names = tuple(found.bridges)
         dumps = await asyncio.gather(*(self._ofctl(name, READABLE, "dump-flows", "--no-stats") for name in names))
-        return {name: Bridge(name, openflow.flows(done.stdout)) for name, done in zip(names, dumps, strict=True)}
+        bridges = {name: Bridge(name, openflow.flows(done.stdout)) for name, done in zip(names, dumps, strict=True)}
+        if TUNNEL_BRIDGE in bridges:
+            tunnels = [row for row in found.ports.values() if ovsdb_transaction.is_tunnel(row) and not row.fault]
+            told = {row.name: row.tunnel() for row in tunnels}
+            bridges[TUNNEL_BRIDGE] = replace(bridges[TUNNEL_BRIDGE], tunnels=told)
+        return bridges
 
     async def _drop_parked(self, bridge: str) -> None:
         """The bridge drops what parked ports say, before it has any."""

@@ -14,9 +14,9 @@ from hashlib import sha256
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from hotspare.model.dataplane import DataPlane, PlaneDelta, RouterPlane
+from hotspare.model.dataplane import DataPlane, PlaneDelta, RouterPlane, Tunnel
 
-VERSION = 1
+VERSION = 2
 """Of this form. Nodes of different versions do not understand each other's planes, and say so."""
 
 
@@ -41,6 +41,7 @@ def plane(told: str) -> DataPlane:
     _filed(found.routers)
     for name, bridge in found.bridges.items():
         _same(f"bridges.{name}.name", bridge.name, name)
+        _tunnels(name, bridge.tunnels)
     return found
 
 
@@ -52,6 +53,8 @@ def delta(told: str) -> PlaneDelta:
     """
     found: PlaneDelta = _read(PlaneDelta, told)
     _filed(found.routers)
+    for name, change in found.bridges.items():
+        _tunnels(name, change.tunnels)
     return found
 
 
@@ -63,6 +66,11 @@ def _filed(routers: Mapping[str, RouterPlane]) -> None:
             _same(f"routers.{id_}.plugs.{name}.name", plug.name, name)
         for name, device in router.devices.items():
             _same(f"routers.{id_}.devices.{name}.name", device.name, name)
+
+
+def _tunnels(bridge: str, tunnels: Mapping[str, Tunnel]) -> None:
+    for name, tunnel in tunnels.items():
+        _same(f"bridges.{bridge}.tunnels.{name}.name", tunnel.name, name)
 
 
 def _same(path: str, found: str, key: str) -> None:

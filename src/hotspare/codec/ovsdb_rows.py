@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hotspare.model.dataplane import PARKED_TAG, Plug
+from hotspare.model.dataplane import PARKED_TAG, Plug, Tunnel
 from hotspare.model.staging import SeenPlug
 
 DATABASE = "Open_vSwitch"
@@ -26,11 +26,15 @@ KEPT_KINDS = ("qr-", "qg-")
 FOREIGN_KINDS = ("sg-", "fg-", "ha-", "rfp-")
 KINDS = (*KEPT_KINDS, *FOREIGN_KINDS)
 """Names of routers' ports begin so. Source: Neutron, agent/linux/interface.py and agent/l3."""
+TUNNELS = ("vxlan", "gre", "geneve")
+"""Types of an Interface, and how the names of tunnels begin. Source: Neutron, ovs_neutron_agent.py,
+`get_tunnel_name`.
+"""
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "Bridge": ("_uuid", "name", "ports", "datapath_type", "fail_mode", "protocols", "controller", "other_config"),
     "Port": ("_uuid", "name", "interfaces", "tag", "vlan_mode", "trunks", "other_config", "external_ids"),
-    "Interface": ("_uuid", "name", "type", "mtu_request", "mac_in_use", "external_ids", "ofport", "error"),
+    "Interface": ("_uuid", "name", "type", "mtu_request", "mac_in_use", "external_ids", "options", "ofport", "error"),
     "Controller": ("_uuid", "target"),
 }
 
@@ -63,6 +67,10 @@ class PortRow:
     mac: str
     """What the device has, where the switch knows it."""
     fault: str
+    kind: str
+    """The Interface's type."""
+    options: Mapping[str, str]
+    """The Interface's."""
 
     @property
     def owner(self) -> str:
@@ -90,6 +98,10 @@ class PortRow:
         told = (self.own.get(REMEMBERED_TAG), self.other_config.get("tag"))
         return next((int(text) for text in told if text and text.isdecimal()), PARKED_TAG)
 
+    def tunnel(self) -> Tunnel:
+        """What it is, where its kind is one of TUNNELS."""
+        return Tunnel(self.name, self.kind, self.options)
+
     def seen(self) -> SeenPlug:
         ids = self.shown_ids
         plug = Plug(
@@ -111,6 +123,8 @@ class BridgeRow:
 
     id: str
     name: str
+    datapath: str
+    """`netdev`, or the kernel's: empty or `system`."""
     fail_mode: str
     protocols: frozenset[str]
     controllers: frozenset[str]
@@ -199,19 +213,24 @@ def hidden(ids: Mapping[str, str]) -> dict[str, str]:
 
 
 def changed_names(updates: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> frozenset[str]:
-    """Routers' ports in a monitor's `table-updates`. Source: RFC 7047, 4.1.6; a changed row is told whole in `new`."""
+    """Routers' ports and tunnels in a monitor's `table-updates`. A changed row is told whole in `new`.
+
+    Source: RFC 7047, 4.1.6.
+    """
     names = {
         str((change.get("new") or change.get("old") or {}).get("name", ""))
         for table in ("Port", "Interface")
         for change in updates.get(table, {}).values()
     }
-    return frozenset(name for name in names if name.startswith(KINDS))
+    told = (*KINDS, *(f"{kind}-" for kind in TUNNELS))
+    return frozenset(name for name in names if name.startswith(told))
 
 
 def _bridge(row: Mapping[str, Any], targets: Mapping[str, str]) -> BridgeRow:
     return BridgeRow(
         id=reference(row["_uuid"]),
         name=str(row["name"]),
+        datapath=str(row["datapath_type"]),
         fail_mode=_optional(row["fail_mode"]) or "",
         protocols=frozenset(map(str, atoms(row["protocols"]))),
         controllers=frozenset(targets[reference(one)] for one in atoms(row["controller"])),
@@ -237,6 +256,8 @@ def _port(row: Mapping[str, Any], bridge_of: Mapping[str, str], interfaces: Mapp
         mtu=_optional(interface["mtu_request"]),
         mac=_optional(interface["mac_in_use"]) or "",
         fault=_optional(interface["error"]) or gone,
+        kind=str(interface["type"]),
+        options=mapping(interface["options"]),
     )
 
 

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from hotspare.codec.ovsdb_rows import (
+    DATABASE,
     KINDS,
     OWNER,
     PARKED,
     REMEMBERED_TAG,
+    TUNNELS,
     BridgeRow,
     Operation,
     PortRow,
@@ -21,13 +23,13 @@ from hotspare.codec.ovsdb_rows import (
     hidden,
     row_id,
 )
-from hotspare.model.dataplane import PARKED_TAG, Plug
+from hotspare.model.dataplane import PARKED_TAG, TUNNEL_BRIDGE, Plug, Tunnel
 from hotspare.model.errors import InvariantError, RefusedError
-from hotspare.model.staging import Park, RemovePlugs, StagePlugs, Unpark
+from hotspare.model.staging import Park, RemovePlugs, SetTunnels, StagePlugs, Unpark
 
 Change = Callable[[Plug, PortRow], list[Operation] | str]
 """What makes a port that is there what it has to be, or why that must not be done."""
-InDatabase = StagePlugs | RemovePlugs | Unpark | Park
+InDatabase = StagePlugs | RemovePlugs | Unpark | Park | SetTunnels
 
 PROTOCOLS = frozenset({"OpenFlow10", "OpenFlow13", "OpenFlow14"})
 CONTROLLER = "tcp:127.0.0.1:6633"
@@ -38,7 +40,6 @@ SET_UP = {"disable-in-band": "true"}
 """Of a bridge's other_config. Source: Neutron, ovs_bridge.py, `setup_controllers`."""
 _PATCH_PREFIXES = {"int-": "phy-", "phy-": "int-"}
 """Neutron's patch ports between the integration bridge and a physical one: `int-<physical>`, `phy-<physical>`."""
-_TUNNEL_BRIDGE = "br-tun"
 _TUNNEL_PATCHES = {"patch-tun": "patch-int", "patch-int": "patch-tun"}
 """Between the integration bridge and the tunnel bridge, seen from either. Source: ovs_conf.py, defaults."""
 
@@ -58,6 +59,8 @@ def operations(step: InDatabase, rows: Rows) -> list[Operation]:
             return _changes(plugs, rows, _unparked)
         case Park(gateway, plugs):
             return _changes(plugs, rows, lambda plug, row: _parked(gateway, plug, row))
+        case SetTunnels(tunnels):
+            return _tunnels(tunnels, rows)
 
 
 def bridge_set_up(bridge: BridgeRow) -> list[Operation]:
@@ -138,6 +141,80 @@ def _unstageable(step: StagePlugs, rows: Rows) -> Iterator[str]:
             yield f"{plug.name}: it is {f'of gateway {row.owner}' if row.owner else 'not staged by hotspare'}"
         elif row.bridge != plug.bridge:
             yield f"{plug.name}: it is in bridge {row.bridge}, not in {plug.bridge}"
+
+
+def _tunnels(tunnels: Iterable[Tunnel], rows: Rows) -> list[Operation]:
+    wanted = {tunnel.name: tunnel for tunnel in tunnels}
+    _none_wrong(_not_tunnels(wanted.values(), rows))
+    there = {name: rows.ports[name] for name in wanted if name in rows.ports}
+    gone = [row for name, row in rows.ports.items() if is_tunnel(row) and name not in wanted]
+    made: list[Operation] = []
+    new: list[str] = []
+    for name, tunnel in wanted.items():
+        if name not in there:
+            new.append(f"port{len(made)}")
+            made += _insert_port(name, {"type": tunnel.kind, "options": as_map(tunnel.options)}, {}, len(made))
+    changed = [row for name, row in there.items() if row.tunnel() != wanted[name]]
+    return [
+        *map(_port_stands, (*changed, *gone)),
+        *(change for row in changed for change in _retunnelled(row, wanted[row.name])),
+        *made,
+        *_tunnel_bridge(new, gone, rows),
+    ]
+
+
+def is_tunnel(row: PortRow) -> bool:
+    """Whether the port is one of the tunnel bridge's to other nodes."""
+    return row.bridge == TUNNEL_BRIDGE and row.kind in TUNNELS
+
+
+def _not_tunnels(tunnels: Iterable[Tunnel], rows: Rows) -> Iterator[str]:
+    for tunnel in tunnels:
+        row = rows.ports.get(tunnel.name)
+        if tunnel.kind not in TUNNELS:
+            raise InvariantError(f"{tunnel.name} is no tunnel, but {tunnel.kind}")
+        if row is not None and not is_tunnel(row):
+            yield f"{tunnel.name}: it is in bridge {row.bridge}, and is no tunnel of {TUNNEL_BRIDGE}"
+
+
+def _retunnelled(row: PortRow, tunnel: Tunnel) -> list[Operation]:
+    return _update("Interface", row.interface, {"type": tunnel.kind, "options": as_map(tunnel.options)})
+
+
+def _tunnel_bridge(new: Iterable[str], gone: Iterable[PortRow], rows: Rows) -> list[Operation]:
+    """It has these ports, new in this transaction, and none that is gone; it is made where it is not there."""
+    bridge = rows.bridges.get(TUNNEL_BRIDGE)
+    if bridge is None:
+        return _insert_bridge(TUNNEL_BRIDGE, new, datapath=_datapath(rows))
+    joining = [["named-uuid", port] for port in new]
+    leaving = [row_id(row.id) for row in gone]
+    mutations = [["ports", verb, as_set(ids)] for verb, ids in (("insert", joining), ("delete", leaving)) if ids]
+    changes = _mutate("Bridge", bridge.id, mutations)
+    return [_bridge_stands(bridge), *changes] if changes else []
+
+
+def _insert_bridge(name: str, ports: Iterable[str], *, datapath: str) -> list[Operation]:
+    """Its own port is named like it. Source: ovs-vswitchd.conf.db(5), Bridge, `name`."""
+    bridge = {
+        "name": name,
+        "datapath_type": datapath,
+        "fail_mode": "secure",
+        "ports": as_set([["named-uuid", port] for port in ("own_port", *ports)]),
+    }
+    own = {"name": name, "interfaces": ["named-uuid", "own_interface"]}
+    joined = [["bridges", "insert", as_set([["named-uuid", "bridge"]])]]
+    return [
+        {"op": "insert", "table": "Interface", "row": {"name": name, "type": "internal"}, "uuid-name": "own_interface"},
+        {"op": "insert", "table": "Port", "row": own, "uuid-name": "own_port"},
+        {"op": "insert", "table": "Bridge", "row": bridge, "uuid-name": "bridge"},
+        {"op": "mutate", "table": DATABASE, "where": [], "mutations": joined},
+    ]
+
+
+def _datapath(rows: Rows) -> str:
+    """The integration bridge's: bridges that have patch ports to each other share one."""
+    home = rows.bridges.get(_integration_bridge(rows))
+    return home.datapath if home else ""
 
 
 def _remove(names: Iterable[str], rows: Rows) -> list[Operation]:
@@ -245,7 +322,7 @@ def _patch(bridge: str, name: str, rows: Rows) -> dict[str, tuple[str, str]] | N
     prefix, rest = name[:4], name[4:]
     if name in _TUNNEL_PATCHES:
         peer = _TUNNEL_PATCHES[name]
-        other = _TUNNEL_BRIDGE if name == "patch-tun" else _integration_bridge(rows)
+        other = TUNNEL_BRIDGE if name == "patch-tun" else _integration_bridge(rows)
     elif prefix in _PATCH_PREFIXES:
         peer = f"{_PATCH_PREFIXES[prefix]}{rest}"
         other = rest if prefix == "int-" else _integration_bridge(rows)

@@ -1,16 +1,19 @@
 """The cluster file that the lab leaves for its user: three nodes, one gateway, one virtual IP, fencing by IPMI."""
 
-from hotspare.lab.layout import BMC_USER, VIP, Layout, Role
+from hotspare.lab.layout import BMC_USER, DEFAULTS, GATEWAY_VTEP, VIP, Choices, Layout, Role, Tenant
 from hotspare.model.drill import Strategy
 
 GATEWAY = "neutron-gateway"
 POOL = "edge"
+TUNNELS_NIC = "br-tenant"
+"""The bridge's own device: packets of tunnels leave Open vSwitch in user space by a bridge that has their address."""
 
 
-def cluster_yaml(layout: Layout, strategy: Strategy = Strategy.COLD) -> str:
+def cluster_yaml(layout: Layout, choices: Choices = DEFAULTS) -> str:
     """A spec for the lab's network nodes, with paths relative to itself.
 
-    `cold`, `twin`: two nodes may carry the gateway, the third one has a vote. `reschedule`: all three are active.
+    `cold`, `twin`: two nodes may carry the gateway, the third one has a vote; the end of its tunnels goes with it.
+    `reschedule`: all three are active.
     """
     nodes = [machine for machine in layout.machines if machine.role is Role.NETWORK]
     members = "\n".join(
@@ -38,12 +41,26 @@ neutron:
   metadata_config: /etc/neutron/metadata_agent.ini
   user: root
 gateways:
-  {_gateway(strategy, [node.name for node in nodes])}
-drill:
+  {_gateway(choices.strategy, [node.name for node in nodes])}
+{_tunnels(choices)}drill:
   prober: ext
   inside: [{{host: cmp1, netns: vm01-snat}}]
   witnesses:
 {witnesses}
+"""
+
+
+def _tunnels(choices: Choices) -> str:
+    if choices.tenant is not Tenant.VXLAN or choices.strategy is Strategy.RESCHEDULE:
+        return ""
+    address, prefix = GATEWAY_VTEP.ip, GATEWAY_VTEP.network.prefixlen
+    return f"""resources:
+  vtep:
+    agent: "ocf:heartbeat:IPaddr2"
+    parameters: {{ip: {address}, cidr_netmask: {prefix}, nic: {TUNNELS_NIC}}}
+    with: {GATEWAY}
+    before: agents
+    critical: true
 """
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
+from hotspare.model.drill import Strategy
 from hotspare.model.errors import Problem, SpecError
 
 DEFAULT_NAME = "lab"
@@ -16,12 +17,37 @@ BMC_USER = "admin"
 BMC_PORT = 623
 VIP = IPv4Interface("172.16.1.100/24")
 """The virtual IP of the cluster file that the lab writes, on eth0 of a network node."""
+VTEPS = IPv4Network("172.16.3.0/24")
+"""Ends of tunnels on the tenant network, where tenants' networks are in tunnels."""
+GATEWAY_VTEP = IPv4Interface("172.16.3.100/24")
+"""That of the gateway in the cluster file that the lab writes: it is where the gateway is."""
 
 MARK = "HOTSPARE_LAB"
 """Environment variable that every process of a lab carries, with the lab's name: teardown goes by it."""
 MACHINE_MARK = "HOTSPARE_LAB_MACHINE"
 
 _NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
+
+
+class Tenant(StrEnum):
+    """What tenants' networks are; the words of Neutron's `tenant_network_types`."""
+
+    VLAN = "vlan"
+    VXLAN = "vxlan"
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What is chosen when a lab is made; it stays so."""
+
+    strategy: Strategy = Strategy.COLD
+    """Of the gateway in its cluster file."""
+    tenant: Tenant = Tenant.VLAN
+    l2pop: bool = True
+    """Whether Neutron tells the ends of tunnels of each other's ports and addresses; else they flood and learn."""
+
+
+DEFAULTS = Choices()
 
 
 class Role(StrEnum):
@@ -110,6 +136,12 @@ class Machine:
     @property
     def bmc(self) -> str:
         return f"10.0.9.{self.number}"
+
+    @property
+    def vtep(self) -> IPv4Interface:
+        """Its own end of tunnels: the number of its management address."""
+        number = int(IPv4Address(self.address("mgmt"))) & int(VTEPS.hostmask)
+        return IPv4Interface((VTEPS[number], VTEPS.prefixlen))
 
     def cable(self, network: str) -> str:
         """The name of the switch's end of the machine's cable."""

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hotspare.lab import access, cluster_file, image, lock, machines, namespace, network, power, preflight, teardown
-from hotspare.lab.layout import MARK, File, Layout, Machine
-from hotspare.model.drill import Strategy
+from hotspare.lab.layout import MARK, Choices, File, Layout, Machine, Tenant
 from hotspare.model.errors import RefusedError
 
 _BOOT_TIMEOUT_S = 90.0
@@ -36,6 +35,7 @@ class Report:
     image: str
     routers: int
     bare: bool
+    tenant: Tenant = Tenant.VLAN
     phases_s: dict[str, float] = field(default_factory=dict)
 
 
@@ -53,12 +53,12 @@ class _Phases:
         self._tell.ended(name, self.took_s[name])
 
 
-def bring_up(layout: Layout, *, routers: int, strategy: Strategy, bare: bool, tell: Tell) -> Report:
+def bring_up(layout: Layout, *, routers: int, choices: Choices, bare: bool, tell: Tell) -> Report:
     """The lab is up: all machines on and reachable, services answering, `routers` routers with what hangs on them.
 
     What an unfinished `lab up` left is removed first; to a lab that is up, only missing routers are added, none is
     taken away.
-    `strategy`: of the gateway in the cluster file, which a lab that is up keeps as it is.
+    `choices`: a lab that is up keeps those that it was made with.
     `bare`: machines, cables and power alone, without OpenStack.
 
     Raises:
@@ -73,7 +73,7 @@ def bring_up(layout: Layout, *, routers: int, strategy: Strategy, bare: bool, te
     with lock.held(layout):
         before = last_report(layout)
         if before is None:
-            _build(layout, phases, strategy=strategy, bare=bare, tell=tell)
+            _build(layout, phases, choices=choices, bare=bare, tell=tell)
         elif before.bare != bare:
             raise RefusedError(
                 f"lab {layout.name} is up {'without' if before.bare else 'with'} OpenStack",
@@ -83,10 +83,11 @@ def bring_up(layout: Layout, *, routers: int, strategy: Strategy, bare: bool, te
         if before is not None:
             phases.took_s = dict(before.phases_s)
             routers = max(routers, before.routers)
+        tenant = before.tenant if before is not None else choices.tenant
         if not bare:
             with phases.one("topology"):
                 _topology(layout, routers=routers, tell=tell)
-        report = Report(layout.name, str(machines.image_of(layout)), routers, bare, phases.took_s)
+        report = Report(layout.name, str(machines.image_of(layout)), routers, bare, tenant, phases.took_s)
         write(layout.up_json, json.dumps(asdict(report), indent=2) + "\n")
     return report
 
@@ -98,7 +99,7 @@ def last_report(layout: Layout) -> Report | None:
     return Report(**json.loads(layout.up_json.read_text()))
 
 
-def _build(layout: Layout, phases: _Phases, *, strategy: Strategy, bare: bool, tell: Tell) -> None:
+def _build(layout: Layout, phases: _Phases, *, choices: Choices, bare: bool, tell: Tell) -> None:
     with phases.one("image"):
         base = image.ensure_image(tell.note)
     with phases.one("network"):
@@ -109,7 +110,7 @@ def _build(layout: Layout, phases: _Phases, *, strategy: Strategy, bare: bool, t
         network.create_switch(layout)
     keys = access.generate(layout)
     _write_access(layout, keys)
-    write(layout.cluster_yaml, cluster_file.cluster_yaml(layout, strategy))
+    write(layout.cluster_yaml, cluster_file.cluster_yaml(layout, choices))
     if bare:
         _start(layout, phases, tell, lambda machine: (access.machine_files(layout, machine, keys), ("ssh.service",)))
         return
@@ -118,7 +119,8 @@ def _build(layout: Layout, phases: _Phases, *, strategy: Strategy, bare: bool, t
     secrets = openstack.generate_secrets()
 
     def disk(machine: Machine) -> tuple[dict[str, File], tuple[str, ...]]:
-        files = {**access.machine_files(layout, machine, keys), **openstack.role_files(machine, layout, secrets)}
+        own = openstack.role_files(machine, layout, secrets, choices)
+        files = {**access.machine_files(layout, machine, keys), **own}
         return files, ("ssh.service", *openstack.role_units(machine))
 
     write(layout.clouds_yaml, openstack.clouds_yaml(layout, secrets), mode=0o600)

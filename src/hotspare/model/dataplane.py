@@ -13,6 +13,9 @@ PARKED_TAG = 4095
 DROP_PARKED = f"priority=65535,dl_vlan={PARKED_TAG} actions=drop"
 """The flow that keeps parked ports silent, also towards each other. Source: Neutron, br_int.py, setup_default_table."""
 
+TUNNEL_BRIDGE = "br-tun"
+"""The bridge of tunnels to other nodes, which Neutron's OVS agent makes. Source: ovs_conf.py, `tunnel_bridge`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plug:
@@ -108,12 +111,26 @@ class RouterPlane:
 
 
 @dataclass(frozen=True, slots=True)
+class Tunnel:
+    """A port of the tunnel bridge, to one other node. It says nothing by itself: only what flows give it."""
+
+    name: str
+    """`vxlan-ac100383`, by the other node's address; flows name it."""
+    kind: str
+    """Of the Interface: `vxlan`, `gre`, `geneve`."""
+    options: Mapping[str, str]
+    """Of the Interface: `local_ip`, `remote_ip`, `in_key`, …; the local address is the gateway's, wherever it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Bridge:
     """A bridge of the switch, and how it forwards."""
 
     name: str
     flows: frozenset[str]
     """As `ovs-ofctl --names dump-flows` says them, without cookies, counters and ages."""
+    tunnels: Mapping[str, Tunnel] = field(default_factory=dict)
+    """By name; of the tunnel bridge alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +150,8 @@ class BridgeChange:
 
     add: frozenset[str] = frozenset()
     remove: frozenset[str] = frozenset()
+    tunnels: Mapping[str, Tunnel] = field(default_factory=dict)
+    """All that it has, by name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ All are idempotent: carried out twice they are as good as once, and one that was
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hotspare.model.dataplane import Address, Bridge, Family, HelperFile, Plug, Route
+from hotspare.model.dataplane import Address, Bridge, Family, HelperFile, Plug, Route, Tunnel
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class SwitchChange:
     """Something in the switch is not as it was."""
 
     names: frozenset[str] = frozenset()
-    """Routers' ports whose rows were made, changed or removed."""
+    """Routers' ports and tunnels whose rows were made, changed or removed."""
     restarted: str = ""
     """ovsdb-server or ovs-vswitchd was lost or came back, in words: any port and any flow may be another now."""
 
@@ -132,6 +132,15 @@ class Park:
 
 
 @dataclass(frozen=True, slots=True)
+class SetTunnels:
+    """The tunnel bridge is there and has these tunnels and no others; one transaction. A new one has no flow, and fails
+    closed from its first moment.
+    """
+
+    tunnels: tuple[Tunnel, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SetFlows:
     """The bridge forwards by these flows and no others; one OpenFlow bundle. It fails closed (`fail_mode=secure`)."""
 
@@ -199,7 +208,7 @@ class RemoveFile:
     path: str
 
 
-InSwitch = StagePlugs | RemovePlugs | Unpark | Park | SetFlows
+InSwitch = StagePlugs | RemovePlugs | Unpark | Park | SetTunnels | SetFlows
 Inside = AddNamespace | DropNamespace | MoveDevice | SetAddresses | SetRoutes | SetSysctls | SetRules
 Step = InSwitch | Inside | WriteFile | RemoveFile
 

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from hotspare.faces.cli.app import EXIT_BAD_STATE, app
 from hotspare.lab import access, lock, namespace, network, power, status, teardown, up
-from hotspare.lab.layout import DEFAULT_NAME, Layout
+from hotspare.lab.layout import DEFAULT_NAME, Choices, Layout, Tenant
 from hotspare.model.drill import Strategy
 from hotspare.model.errors import RefusedError
 
@@ -69,6 +69,15 @@ def up_(
     strategy: Annotated[
         Strategy, typer.Option(help="Of the gateway in the lab's cluster file; a lab that is up keeps its file.")
     ] = Strategy.COLD,
+    tenant: Annotated[
+        Tenant, typer.Option(help="What tenants' networks are; a lab that is up keeps what it was made with.")
+    ] = Tenant.VLAN,
+    l2pop: Annotated[
+        bool,
+        typer.Option(
+            "--l2pop/--no-l2pop", help="With vxlan: Neutron tells the ends of tunnels what is where, or they learn it."
+        ),
+    ] = True,
     bare: Annotated[bool, typer.Option("--bare", help="Machines, cables and power alone: no OpenStack.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -78,7 +87,8 @@ def up_(
     """
     layout = Layout(name)
     with _Progress() as progress:
-        report = up.bring_up(layout, routers=routers, strategy=strategy, bare=bare, tell=progress)
+        choices = Choices(strategy, tenant, l2pop)
+        report = up.bring_up(layout, routers=routers, choices=choices, bare=bare, tell=progress)
     if as_json:
         _print_json(asdict(report))
         return

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hotspare.model.dataplane import Bridge
 from hotspare.model.errors import HotspareError
-from hotspare.model.staging import Inside, InsideLook, NodeLook, RemoveFile, SetFlows, Step, WriteFile
+from hotspare.model.staging import Inside, InsideLook, NodeLook, RemoveFile, SetFlows, SetTunnels, Step, WriteFile
 from hotspare.ports import HelperFiles, Namespaces, Switch, Tell
 
 AGAIN_S = 1.0
@@ -139,7 +139,7 @@ class Node:
                 case RemoveFile(path):
                     self._files.remove(path)
                 case _:
-                    self._flows_stale = self._flows_stale or isinstance(step, SetFlows)
+                    self._flows_stale = self._flows_stale or isinstance(step, SetTunnels | SetFlows)
                     await self._switch.carry_out(step, within_s=within_s)
         await self._inside(together, hindered)
         return hindered

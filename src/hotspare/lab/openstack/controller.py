@@ -6,7 +6,7 @@ beside them; Neutron's RPC and periodic workers after the broker; what Keystone 
 
 import json
 
-from hotspare.lab.layout import File, Layout
+from hotspare.lab.layout import Choices, File, Layout, Tenant
 from hotspare.lab.openstack.clouds import CREDENTIAL
 from hotspare.lab.openstack.ini import Sections, Value, ini, merged
 from hotspare.lab.openstack.nodes import CONF, LAB_DIR, UNITS, machine_script
@@ -48,13 +48,13 @@ WORKERS = ("neutron-rpc-server", "neutron-periodic-workers")
 ENABLED = ("mariadb.service", "rabbitmq-server.service", "memcached.service", *OWN_UNITS)
 
 
-def controller(layout: Layout, secrets: Secrets) -> dict[str, File]:
+def controller(layout: Layout, secrets: Secrets, choices: Choices) -> dict[str, File]:
     """All files of the controller."""
     return {
         **_database(secrets),
         **_broker(secrets),
         **_keystone(layout, secrets),
-        **_neutron(layout, secrets),
+        **_neutron(layout, secrets, choices),
         **_metadata(secrets),
     }
 
@@ -229,7 +229,7 @@ def _uwsgi_unit(name: str, configuration: str) -> File:
     return File(text)
 
 
-def _neutron(layout: Layout, secrets: Secrets) -> dict[str, File]:
+def _neutron(layout: Layout, secrets: Secrets, choices: Choices) -> dict[str, File]:
     server: Sections = {
         "DEFAULT": {
             "rpc_workers": 1,
@@ -253,29 +253,36 @@ def _neutron(layout: Layout, secrets: Secrets) -> dict[str, File]:
         },
         "quotas": {"default_quota": UNLIMITED, **{f"quota_{kind}": UNLIMITED for kind in QUOTAS}},
     }
-    ml2: Sections = {
-        "ml2": {
-            "type_drivers": "flat,vlan",
-            "tenant_network_types": "vlan",
-            "mechanism_drivers": "openvswitch",
-            "extension_drivers": "",
-        },
-        "ml2_type_flat": {"flat_networks": PUBLIC},
-        "ml2_type_vlan": {"network_vlan_ranges": f"{TENANT}:100:3999"},
-        "securitygroup": {"enable_security_group": False},
-    }
     environment = {
         "OS_NEUTRON_CONFIG_DIR": "/etc/neutron",
         "OS_NEUTRON_CONFIG_FILES": "neutron.conf;plugins/ml2/ml2_conf.ini",
     }
     return {
         CONF: File(ini(merged(neutron_conf(layout, secrets), server)), mode=0o640),
-        ML2_INI: File(ini(ml2)),
+        ML2_INI: File(ini(_ml2(choices))),
         "/etc/neutron/uwsgi.ini": _uwsgi(
             "neutron.wsgi.api:application", NEUTRON_PORT, environment, processes=API_PROCESSES
         ),
         f"{UNITS}/neutron-api.service": _uwsgi_unit("Neutron API", "/etc/neutron/uwsgi.ini"),
         **{f"{UNITS}/{name}.service": _worker_unit(name) for name in WORKERS},
+    }
+
+
+def _ml2(choices: Choices) -> Sections:
+    tunnels = choices.tenant is Tenant.VXLAN
+    networks: Sections = {"ml2_type_vlan": {"network_vlan_ranges": f"{TENANT}:100:3999"}}
+    if tunnels:
+        networks = {"ml2_type_vxlan": {"vni_ranges": "100:3999"}}
+    return {
+        "ml2": {
+            "type_drivers": f"flat,{choices.tenant}",
+            "tenant_network_types": choices.tenant,
+            "mechanism_drivers": "openvswitch,l2population" if tunnels and choices.l2pop else "openvswitch",
+            "extension_drivers": "",
+        },
+        "ml2_type_flat": {"flat_networks": PUBLIC},
+        **networks,
+        "securitygroup": {"enable_security_group": False},
     }
 
 

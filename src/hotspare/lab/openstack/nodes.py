@@ -1,9 +1,9 @@
 """Files of the machines that carry packets: network nodes, the compute node, and the outside world. Pure."""
 
-from collections.abc import Mapping
 from importlib import resources
 
-from hotspare.lab.layout import NETWORK, File, Layout, Machine
+from hotspare.lab.cluster_file import TUNNELS_NIC
+from hotspare.lab.layout import GATEWAY_VTEP, NETWORK, Choices, File, Layout, Machine, Role, Tenant
 from hotspare.lab.openstack.ini import Sections, ini, merged
 from hotspare.lab.openstack.secrets import Secrets
 from hotspare.lab.openstack.services import (
@@ -15,6 +15,7 @@ from hotspare.lab.openstack.services import (
     neutron_url,
     unit,
 )
+from hotspare.model.drill import Strategy
 
 CONF = "/etc/neutron/neutron.conf"
 OVS_AGENT_INI = "/etc/neutron/plugins/ml2/openvswitch_agent.ini"
@@ -34,19 +35,30 @@ def machine_script(name: str) -> File:
     return File(source.read_text(encoding="utf-8"), mode=0o755)
 
 
-def _switching(bridges: Mapping[str, str]) -> dict[str, File]:
-    """Open vSwitch in user space with br-int and these bridges (name to NIC), the same after each boot."""
+def _switching(machine: Machine, choices: Choices, *networks: str) -> dict[str, File]:
+    """Open vSwitch in user space with br-int and a bridge for each network, the same after each boot; where tenants'
+    networks are in tunnels, the machine's own end of them is on the tenant network's.
+    """
     words = [
         # Two agents that start at once would each make their own way in.
         f"set-manager ptcp:{OVSDB_PORT}:127.0.0.1",
         "--may-exist add-br br-int",
         "set bridge br-int datapath_type=netdev fail_mode=secure",
     ]
-    for bridge, interface in bridges.items():
+    for network in networks:
         words += [
-            f"--may-exist add-br {bridge}",
-            f"set bridge {bridge} datapath_type=netdev",
-            f"--may-exist add-port {bridge} {interface}",
+            f"--may-exist add-br br-{network}",
+            f"set bridge br-{network} datapath_type=netdev",
+            f"--may-exist add-port br-{network} {NETWORK[network].interface}",
+        ]
+    lines = ["Type=oneshot", "RemainAfterExit=yes", f"ExecStart=/usr/bin/ovs-vsctl {' -- '.join(words)}"]
+    if choices.tenant is Tenant.VXLAN:
+        nic = NETWORK[TENANT].interface
+        lines += [
+            # The kernel sees what comes in at the bridge's NIC, too, and would answer for the bridge's addresses by it.
+            f"ExecStart=/usr/sbin/sysctl --quiet net.ipv4.conf.{nic}.arp_ignore=1",
+            f"ExecStart=/usr/sbin/ip address replace {machine.vtep} dev {TUNNELS_NIC}",
+            f"ExecStart=/usr/sbin/ip link set {TUNNELS_NIC} up",
         ]
     vswitchd = (
         "[Service]",
@@ -60,7 +72,7 @@ def _switching(bridges: Mapping[str, str]) -> dict[str, File]:
         "Bridges of the lab",
         after="openvswitch-switch.service",
         requires="openvswitch-switch.service",
-        service=("Type=oneshot", "RemainAfterExit=yes", f"ExecStart=/usr/bin/ovs-vsctl {' -- '.join(words)}"),
+        service=tuple(lines),
     )
     return {
         f"{UNITS}/ovs-vswitchd.service.d/hotspare-lab.conf": File("\n".join(vswitchd)),
@@ -85,20 +97,37 @@ def _agent_unit(name: str, description: str, config: str, *first: str) -> dict[s
     return {f"{UNITS}/{name}.service": File(text)}
 
 
-def _ovs_agent_ini(mappings: Mapping[str, str]) -> Sections:
-    return {
+def _ovs_agent_ini(machine: Machine, choices: Choices, *networks: str) -> Sections:
+    mapped = [network for network in networks if network != TENANT or choices.tenant is Tenant.VLAN]
+    tunnels: Sections = {"agent": {"tunnel_types": "", "l2_population": False}}
+    if choices.tenant is Tenant.VXLAN:
+        tunnels = {
+            "ovs": {"local_ip": _end_of_tunnels(machine, choices)},
+            "agent": {
+                "tunnel_types": choices.tenant,
+                "l2_population": choices.l2pop,
+                "arp_responder": choices.l2pop,
+            },
+        }
+    common: Sections = {
         "ovs": {
-            "bridge_mappings": ",".join(f"{network}:{bridge}" for network, bridge in mappings.items()),
+            "bridge_mappings": ",".join(f"{network}:br-{network}" for network in mapped),
             "datapath_type": "netdev",
             "of_listen_address": "127.0.0.1",
             "of_listen_port": 6633,
         },
-        "agent": {"tunnel_types": "", "l2_population": False},
         "securitygroup": {"enable_security_group": False, "firewall_driver": "noop"},
     }
+    return merged(common, tunnels)
 
 
-def network_node(layout: Layout, secrets: Secrets) -> dict[str, File]:
+def _end_of_tunnels(machine: Machine, choices: Choices) -> str:
+    """A gateway has one of its own, whichever node carries it; agents with the machine's name have the machine's."""
+    travels = machine.role is Role.NETWORK and choices.strategy is not Strategy.RESCHEDULE
+    return str((GATEWAY_VTEP if travels else machine.vtep).ip)
+
+
+def network_node(machine: Machine, layout: Layout, secrets: Secrets, choices: Choices) -> dict[str, File]:
     """Open vSwitch runs; the three agents are configured and their units are there, but nothing starts them."""
     l3: Sections = {
         "DEFAULT": {"interface_driver": "openvswitch", "agent_mode": "legacy"},
@@ -111,20 +140,20 @@ def network_node(layout: Layout, secrets: Secrets) -> dict[str, File]:
             "metadata_workers": 1,
         },
     }
-    ovs = _ovs_agent_ini({TENANT: "br-tenant", PUBLIC: "br-public"})
+    ovs = _ovs_agent_ini(machine, choices, TENANT, PUBLIC)
     return {
         CONF: File(ini(neutron_conf(layout, secrets)), mode=0o640),
         OVS_AGENT_INI: File(ini(ovs)),
         L3_AGENT_INI: File(ini(l3)),
         METADATA_AGENT_INI: File(ini(metadata), mode=0o640),
-        **_switching({"br-tenant": NETWORK["tenant"].interface, "br-public": NETWORK["public"].interface}),
+        **_switching(machine, choices, TENANT, PUBLIC),
         **_agent_unit("neutron-openvswitch-agent", "Neutron's Open vSwitch agent", OVS_AGENT_INI),
         **_agent_unit("neutron-l3-agent", "Neutron's L3 agent", L3_AGENT_INI),
         **_agent_unit("neutron-metadata-agent", "Neutron's metadata agent", METADATA_AGENT_INI),
     }
 
 
-def compute_node(layout: Layout, secrets: Secrets) -> dict[str, File]:
+def compute_node(machine: Machine, layout: Layout, secrets: Secrets, choices: Choices) -> dict[str, File]:
     """Open vSwitch and its agent run; `plug-vms` puts stand-in VMs on it, at once and after each boot."""
     vms = unit(
         "Stand-in VMs of the lab",
@@ -138,8 +167,8 @@ def compute_node(layout: Layout, secrets: Secrets) -> dict[str, File]:
     conf = merged(neutron_conf(layout, secrets), {"DEFAULT": {"rpc_response_timeout": 15}})
     return {
         CONF: File(ini(conf), mode=0o640),
-        OVS_AGENT_INI: File(ini(_ovs_agent_ini({TENANT: "br-tenant"}))),
-        **_switching({"br-tenant": NETWORK["tenant"].interface}),
+        OVS_AGENT_INI: File(ini(_ovs_agent_ini(machine, choices, TENANT))),
+        **_switching(machine, choices, TENANT),
         **_agent_unit(
             "neutron-openvswitch-agent",
             "Neutron's Open vSwitch agent",

@@ -2,20 +2,20 @@
 
 from collections.abc import Mapping
 
-from hotspare.lab.layout import File, Layout, Machine, Role
+from hotspare.lab.layout import Choices, File, Layout, Machine, Role
 from hotspare.lab.openstack import controller, nodes
 from hotspare.lab.openstack.secrets import Secrets
 
 
-def role_files(machine: Machine, layout: Layout, secrets: Secrets) -> Mapping[str, File]:
+def role_files(machine: Machine, layout: Layout, secrets: Secrets, choices: Choices) -> Mapping[str, File]:
     """Everything of OpenStack that the machine's disk needs before its first boot: absolute path to file."""
     match machine.role:
         case Role.CONTROLLER:
-            return controller.controller(layout, secrets)
+            return controller.controller(layout, secrets, choices)
         case Role.NETWORK:
-            return nodes.network_node(layout, secrets)
+            return nodes.network_node(machine, layout, secrets, choices)
         case Role.COMPUTE:
-            return nodes.compute_node(layout, secrets)
+            return nodes.compute_node(machine, layout, secrets, choices)
         case Role.OUTSIDE:
             return nodes.outside(machine)
 

@@ -9,7 +9,7 @@ def delta(before: DataPlane, after: DataPlane) -> PlaneDelta:
         routers={id_: router for id_, router in after.routers.items() if before.routers.get(id_) != router},
         routers_gone=frozenset(before.routers.keys() - after.routers.keys()),
         bridges={
-            name: BridgeChange(bridge.flows - _flows(before, name), _flows(before, name) - bridge.flows)
+            name: BridgeChange(bridge.flows - _flows(before, name), _flows(before, name) - bridge.flows, bridge.tunnels)
             for name, bridge in after.bridges.items()
             if before.bridges.get(name) != bridge
         },
@@ -27,7 +27,7 @@ def applied(plane: DataPlane, change: PlaneDelta) -> DataPlane:
     routers = {id_: router for id_, router in plane.routers.items() if id_ not in change.routers_gone}
     bridges = {name: bridge for name, bridge in plane.bridges.items() if name not in change.bridges_gone}
     for name, flows in change.bridges.items():
-        bridges[name] = Bridge(name, (_flows(plane, name) - flows.remove) | flows.add)
+        bridges[name] = Bridge(name, (_flows(plane, name) - flows.remove) | flows.add, flows.tunnels)
     return DataPlane(plane.gateway, routers | dict(change.routers), bridges)
 
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from hotspare.model.dataplane import DROP_PARKED, PARKED_TAG, DataPlane
-from hotspare.model.staging import NodeLook, SetFlows
+from hotspare.model.dataplane import DROP_PARKED, PARKED_TAG, TUNNEL_BRIDGE, Bridge, DataPlane
+from hotspare.model.staging import NodeLook, SetFlows, SetTunnels
 
 _DROP = re.compile(rf"(table=0,\s*)?priority=65535,\s*dl_vlan={PARKED_TAG} actions=drop")
 
@@ -20,11 +20,12 @@ def plugged(plane: DataPlane) -> frozenset[str]:
 
 
 def bridges_missing(plane: DataPlane, seen: NodeLook) -> tuple[str, ...]:
-    """Those that the node has to have, and has not."""
-    return tuple(sorted((plane.bridges.keys() | plugged(plane)) - seen.switch.bridges.keys()))
+    """Those that the node has to have, and has not; the tunnel bridge is made with its tunnels."""
+    needed = (plane.bridges.keys() | plugged(plane)) - {TUNNEL_BRIDGE}
+    return tuple(sorted(needed - seen.switch.bridges.keys()))
 
 
-def staged(plane: DataPlane, seen: NodeLook) -> Iterator[SetFlows]:
+def staged(plane: DataPlane, seen: NodeLook) -> Iterator[SetTunnels | SetFlows]:
     """What a spare's bridges still need.
 
     Where gateways share the spare, the flows are of none of them before its promotion: they only have to drop.
@@ -40,15 +41,29 @@ def staged(plane: DataPlane, seen: NodeLook) -> Iterator[SetFlows]:
         yield from forwarding(plane, seen)
 
 
-def forwarding(plane: DataPlane, seen: NodeLook) -> Iterator[SetFlows]:
-    """What the bridges need to forward for the gateway. The node has to have all of them."""
+def forwarding(plane: DataPlane, seen: NodeLook) -> Iterator[SetTunnels | SetFlows]:
+    """What the bridges need to forward for the gateway. The node has to have all of them but the tunnel bridge.
+
+    Tunnels come before the flows that name them, and patch ports to their bridge.
+    """
     dropping = _dropping(plane, seen)
+    yield from _tunnels(plane, seen)
     for name in sorted(plane.bridges.keys() | dropping):
-        flows = plane.bridges[name].flows if name in plane.bridges else seen.switch.bridges[name].flows
+        found = seen.switch.bridges.get(name, Bridge(name, frozenset()))
+        flows = plane.bridges.get(name, found).flows
         if name in dropping and not drops(flows):
             flows |= {DROP_PARKED}
-        if flows != seen.switch.bridges[name].flows:
+        if flows != found.flows:
             yield SetFlows(name, flows)
+
+
+def _tunnels(plane: DataPlane, seen: NodeLook) -> Iterator[SetTunnels]:
+    if TUNNEL_BRIDGE not in plane.bridges:
+        return
+    wanted = plane.bridges[TUNNEL_BRIDGE].tunnels
+    found = seen.switch.bridges.get(TUNNEL_BRIDGE)
+    if found is None or found.tunnels != wanted:
+        yield SetTunnels(tuple(tunnel for _, tunnel in sorted(wanted.items())))
 
 
 def _dropping(plane: DataPlane, seen: NodeLook) -> frozenset[str]:

@@ -13,6 +13,7 @@ from hotspare.model.staging import (
     SeenPlug,
     SetAddresses,
     SetFlows,
+    SetTunnels,
     Step,
     Unpark,
 )
@@ -26,7 +27,7 @@ from hotspare.plan.twin.holdings import Holdings, held, is_loose
 class Promotion:
     """How a node comes to forward for the gateway: `first`, `unpark`, then the announcements; at last `clear`."""
 
-    first: tuple[Park | SetFlows | SetAddresses, ...]
+    first: tuple[Park | SetTunnels | SetFlows | SetAddresses, ...]
     """What would make it forward wrongly is put right before: a port that forwards and shall not, a local VLAN that is
     another network by now, an address that is elsewhere by now. Nothing where the twin is fresh.
     """
