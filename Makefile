@@ -44,7 +44,7 @@ test: venv host ## all tests, with a lab (root, Debian 12)
 
 .PHONY: bench
 bench: venv host ## measure beside the peers: make bench NAME=agents (root, Debian 12)
-	PYTHONPATH=tests $(BIN)/python benchmarks/$(or $(NAME),$(error say which: make bench NAME=agents)).py $(OPTIONS)
+	PYTHONPATH=tests $(BIN)/python benchmarks/$(subst -,_,$(or $(NAME),$(error say which: make bench NAME=agents))).py $(OPTIONS)
 
 .PHONY: demo
 demo: venv host ## a cluster loses its active network node and keeps its routers

@@ -70,6 +70,20 @@ def test_an_operators_standby_moves_the_gateway_and_nothing_moves_it_back(made: 
     assert now.failures == ()
 
 
+def test_nothing_would_move_whoever_became_the_clusters_controller(made: Lab) -> None:
+    """It takes 10 off the node's promotion score: Pacemaker's scheduler is asked, with this cluster's state."""
+    settled(made)
+    made.ssh("net3", "cibadmin --query >/run/cib.xml")
+    for number in (1, 2, 3):
+        told = made.ssh(
+            "net3",
+            f'sed -i \'s/dc-uuid="[0-9]*"/dc-uuid="{number}"/\' /run/cib.xml; '
+            "crm_simulate --simulate --xml-file /run/cib.xml",
+        )
+        assert "Transition Summary" in told
+        assert [word for word in ("Promote ", "Demote ", "Move ", "Restart ", "Stop ") if word in told] == []
+
+
 def test_no_fence_device_has_to_be_moved_when_the_carrier_dies(made: Lab) -> None:
     """Pacemaker would start it elsewhere before it fences."""
     devices = [f"fence-{node}" for node in ("net1", "net2", "net3")]

@@ -64,6 +64,13 @@ def line(identifier: str, message: object) -> str:
         ),
         ("pacemaker-controld", " notice: Node net1 state is now lost", What.NODE_LOST, "net1", ""),
         ("pacemaker-controld", " notice: Node net1 state is now member", What.NODE_JOINED, "net1", ""),
+        (
+            "pacemaker-schedulerd",
+            " warning: Cluster node net1 will be fenced: peer is no longer part of the cluster",
+            What.FENCE_PLANNED,
+            "net1",
+            "",
+        ),
         ("pacemaker-controld", " notice: Requesting fencing (off) of node net1", What.FENCE_CALLED, "net1", "off"),
         (
             "pacemaker-controld",

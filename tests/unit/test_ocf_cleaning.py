@@ -333,5 +333,5 @@ def test_a_twin_is_parked_until_a_port_lives_or_a_process_serves_it():
     ("said", "score"),
     [({"score": 150}, 150), ({"score": 0}, 1), ({"score": 10**6}, 199), ({}, 100), ({"score": "x"}, 100)],
 )
-def test_a_twins_score_never_outweighs_the_stickiness_of_what_runs(said, score):
+def test_a_twins_score_is_never_above_that_of_the_carrier(said, score):
     assert preference.of(said) == score

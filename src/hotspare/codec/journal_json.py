@@ -1,7 +1,8 @@
 """Lines of `journalctl -o json` to events: the words of Corosync 3.1, Pacemaker 2.1 and of hotspare on the nodes.
 
 The texts are those of Corosync's exec/totemsrp.c and of Pacemaker's daemons (controld_fencing.c, controld_te_actions.c,
-controld_execd.c, lib/cluster/membership.c, fenced_remote.c); what follows their `|` does not reach the journal.
+controld_execd.c, lib/cluster/membership.c, fenced_remote.c, lib/pengine/unpack.c); what follows their `|` does not
+reach the journal.
 """
 
 import json
@@ -15,6 +16,7 @@ RESCHEDULER = "hotspare-rescheduler"
 IDENTIFIERS = (
     "corosync",
     "pacemaker-controld",
+    "pacemaker-schedulerd",
     "pacemaker-fenced",
     "hotspare-ocf",
     RESCHEDULER,
@@ -57,6 +59,11 @@ PATTERNS: tuple[Pattern, ...] = (
         CONTROLLER,
         re.compile(r"Node (?P<node>\S+) state is now (?P<state>\w+)"),
         _node,
+    ),
+    (
+        "pacemaker-schedulerd",
+        re.compile(r"(?:Cluster )?[Nn]ode (?P<node>\S+) will be fenced"),
+        lambda found: (What.FENCE_PLANNED, found["node"], ""),
     ),
     (
         CONTROLLER,

@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from hotspare.model.budget import Part
 from hotspare.model.drill import History
 from hotspare.model.report import Journey, Outage, Report
 
@@ -39,6 +40,7 @@ def report(judged: Report) -> dict[str, Any]:
         },
         "phases_s": dict(phases.lengths),
         "marks": [dataclasses.asdict(mark) for mark in phases.marks],
+        "budget": [{**part(one.part), "measured_s": one.measured_s} for one in judged.budget],
         "per_router": [_outage(one, judged) for one in judged.outages],
         **({"bystanders": [_outage(one, judged) for one in judged.bystanders]} if judged.journeys else {}),
         "audits": [
@@ -59,6 +61,17 @@ def report(judged: Report) -> dict[str, Any]:
             "clock_error_s": round(judged.clock_error_s, 4),
         },
         "versions": dict(judged.versions),
+    }
+
+
+def part(one: Part) -> dict[str, Any]:
+    """A part of a budget."""
+    return {
+        "part": one.name,
+        "expected_s": one.expected_s,
+        "worst_s": one.worst_s,
+        "basis": str(one.basis),
+        "source": one.source,
     }
 
 

@@ -175,6 +175,8 @@ class ClusterState:
     """Failed or blocked actions and unmanaged failures, one sentence each."""
     leaving: tuple[str, ...] = ()
     """Nodes that are marked as leaving: their routers are to go elsewhere."""
+    controller: str = ""
+    """The node that directs the cluster (DC); empty where it was not told."""
 
     @property
     def carrier(self) -> str | None:

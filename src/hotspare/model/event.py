@@ -15,6 +15,7 @@ class What(StrEnum):
     MEMBERSHIP_FORMED = "membership.formed"
     NODE_LOST = "node.lost"
     NODE_JOINED = "node.joined"
+    FENCE_PLANNED = "fence.planned"
     FENCE_CALLED = "fence.called"
     FENCE_CONFIRMED = "fence.confirmed"
     FENCE_FAILED = "fence.failed"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hotspare.model.answer import Answer
+from hotspare.model.budget import Spent
 from hotspare.model.drill import Fault
 
 BLIP_S = 1.0
@@ -159,3 +160,5 @@ class Report:
     """Router's id → its way, where routers go their own: those that were struck, and the bystanders."""
     bystanders: tuple[Outage, ...] = ()
     """Of the addresses of routers on other nodes, to the end of the probing."""
+    budget: tuple[Spent, ...] = ()
+    """Where the seconds went, and were expected to go; empty without the file, or where no power was cut."""

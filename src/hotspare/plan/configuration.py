@@ -29,10 +29,9 @@ def _properties(spec: Spec) -> dict[str, str]:
 
 
 def _elements(spec: Spec) -> Iterator[tuple[Section, Element]]:
-    delayed = next(iter(sorted(spec.nodes))) if len(spec.nodes) == 2 else None
     for name, node in spec.nodes.items():
         if node.fence:
-            yield Section.RESOURCES, _fence(name, node, delayed=name == delayed)
+            yield Section.RESOURCES, _fence(name, node, delay=fencing.delay(spec, name))
             yield Section.CONSTRAINTS, never(f"fence-{name}", name)
             yield from _fence_places(name, spec)
     for name, vip in spec.vips.items():
@@ -46,16 +45,15 @@ def _elements(spec: Spec) -> Iterator[tuple[Section, Element]]:
         yield from _resource(name, resource, spec)
 
 
-def _fence(name: str, node: Node, *, delayed: bool) -> Element:
+def _fence(name: str, node: Node, *, delay: str) -> Element:
     """The device that powers a node off. It never runs on that node, whose own word counts for nothing."""
     fence = node.fence
     if fence is None:
         raise ValueError(name)
     parameters = fencing.parameters(fence) | {"password_script": script_path(name)}
     parameters |= {"pcmk_host_list": name, "pcmk_reboot_action": fence.reboot_action}
-    if delayed:
-        # Two nodes that lose each other shoot at once; one of the two has to wait, or both are off.
-        parameters.setdefault("pcmk_delay_base", "1s")
+    if delay != "0":
+        parameters.setdefault("pcmk_delay_base", delay)
     return primitive(
         f"fence-{name}",
         f"stonith:{fence.agent}",

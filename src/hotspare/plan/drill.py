@@ -9,6 +9,7 @@ from hotspare.model.report import Audit, Outage, Report
 from hotspare.model.spec import Spec
 from hotspare.plan import strategies
 from hotspare.plan.audit import audits
+from hotspare.plan.budget import spent
 from hotspare.plan.carriage import Carriage
 from hotspare.plan.downtime import blind_s, outages, summary, unanswered, untouched
 from hotspare.plan.inside import metadata, sessions
@@ -57,8 +58,11 @@ def doubts(history: History, found: Sequence[Outage]) -> tuple[str, ...]:
     return (*told, *history.troubles)
 
 
-def judge(history: History, versions: Mapping[str, str]) -> Report:
-    """The report of a drill. Yes needs every router back and every audit to hold; doubt makes it cannot tell."""
+def judge(history: History, versions: Mapping[str, str], spec: Spec | None = None) -> Report:
+    """The report of a drill. Yes needs every router back and every audit to hold; doubt makes it cannot tell.
+
+    With the file of the cluster it says what was to be expected, too; that has no part in the verdict.
+    """
     carriage = strategies.carriage(history.gateway)
     struck = carriage.struck(history.routers, history.bound, history.node)
     found, others = outages(history, struck), untouched(history, struck)
@@ -93,6 +97,7 @@ def judge(history: History, versions: Mapping[str, str]) -> Report:
         versions=versions,
         journeys=carriage.journeys(history),
         bystanders=others,
+        budget=spent(spec, history, carriage, found, way.t0_s) if spec else (),
     )
 
 

@@ -19,6 +19,12 @@ TWIN_AGENTS_NICE = 10
 """Where a twin forwards already, its agents only find out that all is well; that costs seconds of CPU time, which
 packets and the cluster need more (177 s for 100 routers, measured)."""
 
+RATHER_NOT_ON_DC = -10
+"""Of the Promoted role on the cluster's controller (DC), whose death costs a second more than another node's. Smaller
+than the distance of any two promotion scores, above all of the carrier's (199) to a fresh twin's (180): it decides
+between nodes that are as good, and moves nothing. Stickiness has no say in who is promoted. See docs/decisions/0015.
+"""
+
 
 def carried(name: str, spec: Spec) -> Iterator[Part]:
     """A gateway that one node carries at a time."""
@@ -30,6 +36,7 @@ def carried(name: str, spec: Spec) -> Iterator[Part]:
     group = agents.group(name, _neutron(spec), host=name, nice=TWIN_AGENTS_NICE if is_twin else 0)
     yield Section.RESOURCES, group
     yield from _beside_promoted(group.id, f"{name}-clone")
+    yield Section.CONSTRAINTS, _rather_not_on_dc(f"{name}-clone")
     yield from _only_on(gateway.nodes, spec, f"{name}-clone", group.id)
 
 
@@ -136,6 +143,19 @@ def _beside_promoted(agents_: str, data_plane: str) -> Iterator[Part]:
     order |= {"then": agents_, "then-action": "start"}
     yield Section.CONSTRAINTS, element("rsc_colocation", attributes=colocation)
     yield Section.CONSTRAINTS, element("rsc_order", attributes=order)
+
+
+def _rather_not_on_dc(data_plane: str) -> Element:
+    """Of nodes that are as good, one is promoted that is not the controller. Source: Pacemaker Explained, "Rules";
+    `#is_dc` is a built-in node attribute, looked up anew in every transition.
+    """
+    id_ = f"{data_plane}-rather-not-on-dc"
+    attributes = {"attribute": "#is_dc", "operation": "eq", "value": "true"}
+    expression = element("expression", attributes={"id": f"{id_}-rule-expression"} | attributes)
+    rule = {"id": f"{id_}-rule", "role": "Promoted", "score": str(RATHER_NOT_ON_DC)}
+    return element(
+        "rsc_location", element("rule", expression, attributes=rule), attributes={"id": id_, "rsc": data_plane}
+    )
 
 
 def _only_on(nodes: tuple[str, ...], spec: Spec, *names: str) -> Iterator[Part]:

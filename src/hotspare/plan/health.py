@@ -52,4 +52,5 @@ def cluster_state(status: ClusterStatus, data_plane: str, resources: Sequence[st
         running={resource: status.running_on(resource) for resource in resources},
         failures=troubles(status),
         leaving=tuple(drains(status)),
+        controller=status.dc or "",
     )

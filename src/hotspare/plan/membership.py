@@ -12,6 +12,11 @@ FIXED = (("totem", "cluster_name"), ("totem", "transport"), ("totem", "crypto_ci
 LOG_FILE = "/var/log/corosync/corosync.log"
 """Debian's package rotates it, and people look there."""
 
+TOKEN_COEFFICIENT_MS = 0
+"""Corosync adds this to the token for each node from the third on, 650 ms unless told; the file says what is meant.
+Source: corosync.conf(5), `totem.token_coefficient`.
+"""
+
 STOP_ALL = "stop the cluster on every node (systemctl stop pacemaker corosync), then apply again"
 
 
@@ -55,8 +60,7 @@ def desired(spec: Spec, nodes: tuple[Member, ...]) -> Section:
             ("crypto_cipher", "aes256"),
             ("crypto_hash", "sha256"),
             ("token", str(spec.cluster.token_ms)),
-            # Corosync adds this for each node from the third on, 650 ms unless told; the file says what is meant.
-            ("token_coefficient", "0"),
+            ("token_coefficient", str(TOKEN_COEFFICIENT_MS)),
         ),
         tuple(Section("interface", (("linknumber", str(number)),)) for number in range(links)),
     )

@@ -1,6 +1,6 @@
 """The way of a takeover, moment by moment, from a history. Which steps it has is the carriage's affair."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hotspare.model.drill import Fault, History
 from hotspare.model.event import Event, What
@@ -33,9 +33,22 @@ def zero(history: History, outages: Sequence[Outage]) -> float:
 def phases(history: History, carriage: Carriage, outages: Sequence[Outage]) -> Phases:
     """When each step of the takeover was done, and how long each took. What nobody told is None, never a guess."""
     t0_s = zero(history, outages)
-    seen = {
+    seen = moments(history, carriage, outages, t0_s)
+    found = tuple(lengths({name: seen[name] for name in carriage.phases(history.fault)}, t0_s))
+    marks = tuple(mark for _name, mark, _length_s in found if mark)
+    return Phases(t0_s, marks, {name: length_s for name, _mark, length_s in found})
+
+
+def moments(
+    history: History, carriage: Carriage, outages: Sequence[Outage], t0_s: float
+) -> Mapping[str, tuple[float, str] | None]:
+    """When each step of any takeover was done, and who told it; None where nobody did."""
+    return {
+        "token": _token_lost(history, t0_s),
         "detect": _detected(history, t0_s),
-        "fence": _fenced(history, t0_s),
+        "controller": _of_node(history, What.FENCE_PLANNED, t0_s),
+        "scheduler": _of_node(history, What.FENCE_CALLED, t0_s),
+        "fence": _of_node(history, What.FENCE_CONFIRMED, t0_s),
         "stop": _stopped(history, carriage, t0_s),
         "promote": _promoted(history, carriage, t0_s),
         "start": _agents_started(history, carriage, t0_s),
@@ -43,21 +56,22 @@ def phases(history: History, carriage: Carriage, outages: Sequence[Outage]) -> P
         "move": _bound(history, carriage, t0_s),
         "adopt": _last_back(outages),
     }
-    marks: list[Mark] = []
-    lengths: dict[str, float | None] = {}
+
+
+def lengths(
+    ends: Mapping[str, tuple[float, str] | None], t0_s: float
+) -> Iterator[tuple[str, Mark | None, float | None]]:
+    """Of steps that follow one another, by their ends: each one's name, its end, and its length."""
     before_s: float | None = 0.0
-    for name in carriage.phases(history.fault):
-        found = seen[name]
+    for name, found in ends.items():
         if found is None:
-            lengths[name] = None
+            yield name, None, None
             before_s = None if name != "adopt" else before_s
             continue
         at_s, source = found
         after_s = round(at_s - t0_s, 3)
-        lengths[name] = None if before_s is None else round(max(0.0, after_s - before_s), 3)
-        marks.append(Mark(name, after_s, source))
+        yield name, Mark(name, after_s, source), None if before_s is None else round(max(0.0, after_s - before_s), 3)
         before_s = max(before_s or 0.0, after_s)
-    return Phases(t0_s, tuple(marks), lengths)
 
 
 type_found = tuple[float, str] | None
@@ -84,11 +98,15 @@ def _detected(history: History, t0_s: float) -> type_found:
     )
 
 
-def _fenced(history: History, t0_s: float) -> type_found:
-    return _first(
-        (event for event in history.events if event.what is What.FENCE_CONFIRMED and event.subject == history.node),
-        t0_s,
-    )
+def _token_lost(history: History, t0_s: float) -> type_found:
+    """The first survivor that missed the token."""
+    lost = (event for event in history.events if event.what is What.TOKEN_LOST and event.host != history.node)
+    return _first(lost, t0_s)
+
+
+def _of_node(history: History, what: What, t0_s: float) -> type_found:
+    """The first event of this kind about the node."""
+    return _first((event for event in history.events if event.what is what and event.subject == history.node), t0_s)
 
 
 def _stopped(history: History, carriage: Carriage, t0_s: float) -> type_found:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hotspare.model.cib import Element, element
 
 STICKINESS = "200"
-"""Above the difference of two promotion scores: what runs stays where it is when another node comes back."""
+"""What runs stays where it is when another node comes back. Who is promoted is the promotion scores' affair alone."""
 
 FORGIVING = {"migration-threshold": "3", "failure-timeout": "120s"}
 """Three failures of an agent move the gateway; a failure is forgotten after two minutes without another."""

@@ -341,6 +341,31 @@ def test_pacemaker_hears_how_fresh_a_twin_is_when_that_changes(prepared: OcfNode
     assert scores(node)[-1] == "--delete"
 
 
+@pytest.mark.parametrize("strategy", ["cold", "twin"])
+def test_a_carriers_score_is_above_every_spares_from_its_promotion_on(prepared: OcfNode, strategy: str) -> None:
+    """Whoever becomes the cluster's controller: its little minus is less than the distance."""
+    node = prepared
+    assert gateway(node, "start", strategy=strategy).code == 0
+    assert gateway(node, "promote", strategy=strategy).code == 0
+    assert scores(node)[-1] == "--update 199"
+    told = len(scores(node))
+    assert gateway(node, "monitor", strategy=strategy).code == 8
+    assert len(scores(node)) == told
+    assert gateway(node, "monitor", strategy=strategy, probe=True).code == 8
+    assert scores(node)[-1] == "--update 199"
+    assert gateway(node, "demote", strategy=strategy).code == 0
+    assert gateway(node, "monitor", strategy=strategy).code == 0
+    assert scores(node)[-1] == {"cold": "--update 100", "twin": "--update 150"}[strategy]
+
+
+def test_a_twin_that_becomes_cold_still_carries(prepared: OcfNode) -> None:
+    node = prepared
+    assert gateway(node, "start").code == 0
+    assert gateway(node, "promote").code == 0
+    assert gateway(node, "reload-agent", strategy="cold").code == 0
+    assert scores(node)[-1] == "--update 199"
+
+
 def test_routers_that_forward_beside_a_spare_are_found_though_its_twin_is_not(prepared: OcfNode) -> None:
     node = prepared
     routers = spare_with_twin(node)

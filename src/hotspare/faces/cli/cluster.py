@@ -13,7 +13,7 @@ from rich.status import Status
 from hotspare.adapters.spec_file import SpecFile
 from hotspare.faces.cli.app import EXIT_BAD_STATE, EXIT_CANNOT_TELL, app
 from hotspare.faces.cli.options import FILE, File, Json
-from hotspare.faces.report import steps
+from hotspare.faces.report import budget, steps
 from hotspare.flows import apply as flow
 from hotspare.model.spec import Spec
 from hotspare.model.step import Stage
@@ -39,20 +39,23 @@ UNFENCED = (
 
 @app.command(epilog=PLAN_EPILOG, context_settings=A_WORD)
 def plan(context: typer.Context, file: File = FILE, as_json: Json = False, brief: Brief = False) -> None:
-    """Print what `apply` would do; change nothing."""
+    """Print what `apply` would do, and how soon the cluster will replace a dead node; change nothing."""
     talk = Console(stderr=True, highlight=False, soft_wrap=True)
     read = wiring.read(_given(context, file))
     _warn(read.spec, talk)
     with talk.status(f"looking at {', '.join(read.spec.nodes)}"):
         stages = asyncio.run(_planned(read))
     if as_json:
-        print(json.dumps({"cluster": read.spec.cluster.name, "steps": steps.plain(stages)}, indent=2))
+        told = {"cluster": read.spec.cluster.name, "steps": steps.plain(stages), "budget": budget.plain(read.spec)}
+        print(json.dumps(told, indent=2))
         return
     out = Console(soft_wrap=True, highlight=False)
     if not stages:
         out.print("nothing to change")
     for line in steps.by_node(stages, differences=not brief):
         out.print(line)
+    for sentence in budget.sentences(read.spec):
+        out.print(sentence, markup=False, style="dim")
 
 
 @app.command(epilog=APPLY_EPILOG, context_settings=A_WORD)

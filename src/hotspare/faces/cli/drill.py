@@ -132,7 +132,7 @@ async def _drilled(wired: "Drill", talk: Console) -> tuple[Report, History]:
             versions = {"hotspare": __version__}
             with suppress(HotspareError):  # the record of what happened is worth more than this
                 versions |= await run.site.versions()
-    return judge(history, versions), history
+    return judge(history, versions, wired.file.spec), history
 
 
 def _written(report: Report, history: History, output: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from hotspare.codec.report_json import stamp
-from hotspare.faces.report import plot
+from hotspare.faces.report import budget, plot
 from hotspare.faces.report.words import figures, headline, longest_first, phase, seconds, way
 from hotspare.model.report import Report
 
@@ -30,6 +30,8 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space:
 figure { margin: 0; overflow-x: auto; } figure svg { width: 100%; height: auto; min-width: 40rem; }
 ul { margin: .25rem 0; padding-left: 1.1rem; }
 """
+_NOTE = """<p class="muted">Expected and at most: by the file, where all works. Computed by rules of Corosync, Pacemaker
+and the fence agent; measured in hotspare's lab, whose seconds are not another cluster's. ?: nobody can tell.</p>"""
 CLASSES = {"yes": "yes", "no": "no", "cannot tell": "cannot"}
 
 
@@ -55,6 +57,7 @@ def html(report: Report) -> str:
 {_figures(report)}
 <figure role="img" aria-label="outage of each floating IP over the phases of the takeover">{drawing}</figure>
 {_phases(report)}
+{_budget(report)}
 {_inside(report)}
 {_audits(report)}
 {_routers(report)}
@@ -108,6 +111,25 @@ def _phases(report: Report) -> str:
         for name, colour, meaning in plot.legend(report)
     ]
     return _table("Phases", ("phase", "took", "done after", "what it is", "told by"), rows, frozenset({1, 2}))
+
+
+def _budget(report: Report) -> str:
+    """Empty where nothing was to be expected."""
+    if not report.budget:
+        return ""
+    rows = [
+        (
+            escape(row.part),
+            row.expected,
+            row.worst,
+            f'<b class="cannot">{row.measured}</b>' if row.is_over else row.measured,
+            escape(row.meaning),
+            escape(row.source),
+        )
+        for row in budget.rows(report.budget)
+    ]
+    heads = ("part", "expected", "at most", "measured", "what it is", "known from")
+    return _table("Budget: where each second went", heads, rows, frozenset({1, 2, 3})) + _NOTE
 
 
 def _inside(report: Report) -> str:

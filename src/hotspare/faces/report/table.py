@@ -5,6 +5,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from hotspare.faces.report import budget
 from hotspare.faces.report.words import COLOURS, figures, headline, longest_first, phase, seconds, way
 from hotspare.model.report import Report
 from hotspare.plan.phases import MEANING
@@ -15,7 +16,17 @@ def render(report: Report) -> RenderableType:
     colour = COLOURS[report.verdict]
     parts: list[RenderableType] = [Text(headline(report), style=f"bold {colour}"), Text(figures(report))]
     parts += [Text(f"  {reason}", style=colour) for reason in report.why]
-    parts += ["", _phases(report), "", _inside(report), "", _audits(report), "", _routers(report)]
+    parts += [
+        "",
+        _phases(report),
+        *(("", _budget(report)) if report.budget else ()),
+        "",
+        _inside(report),
+        "",
+        _audits(report),
+        "",
+        _routers(report),
+    ]
     return Group(*parts)
 
 
@@ -29,6 +40,18 @@ def _phases(report: Report) -> Table:
     for name, length_s in report.phases.lengths.items():
         done = f"{after[name]:.2f} s" if name in after else ""
         table.add_row(name, phase(length_s), done, MEANING[name])
+    return table
+
+
+def _budget(report: Report) -> Table:
+    table = Table(title="Budget: where each second went", title_justify="left", box=None, pad_edge=False)
+    table.add_column("part")
+    for name in ("expected", "at most", "measured"):
+        table.add_column(name, justify="right")
+    table.add_column("what it is", style="dim")
+    for row in budget.rows(report.budget):
+        measured = Text(row.measured, style="yellow" if row.is_over else "")
+        table.add_row(row.part, row.expected, row.worst, measured, row.meaning)
     return table
 
 

@@ -20,6 +20,11 @@ def phase(value: float | None) -> str:
     return "not seen" if value is None else f"{value:.2f} s"
 
 
+def share(value: float | None) -> str:
+    """A part of a budget, or that nobody can tell it."""
+    return "?" if value is None else f"{value:.2f} s"
+
+
 def headline(report: Report) -> str:
     """What happened, in one line, verdict first."""
     moved = _spread(report) if report.journeys else _taken_over(report)

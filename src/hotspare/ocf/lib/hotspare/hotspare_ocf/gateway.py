@@ -43,7 +43,7 @@ def monitor(call: Call) -> int:
     trouble = ""
     if call.is_probe:
         if role:
-            _score(call, preference.COLD)
+            _score(call, preference.without_twin(role))
     else:
         trouble = _stagers_trouble(call, role)
         if call.level >= _LEVEL_FORWARDING:
@@ -54,7 +54,12 @@ def monitor(call: Call) -> int:
 
 
 def _stagers_trouble(call: Call, role: str) -> str:
+    """Pacemaker knows how well this node would do as the promoted one. Returns what is wrong with the stager, if it has
+    one.
+    """
     if not _is_twin(call):
+        if role:
+            preference.tell_changed(call["gateway"], preference.without_twin(role))
         return ""
     from hotspare_ocf import twin
 
@@ -135,9 +140,11 @@ def promote(call: Call) -> int:
     _require_switch(call)
     if _is_twin(call):
         _promote_twin(call)
-        return codes.SUCCESS
-    _clean(call)
-    markers.write(call["gateway"], markers.PROMOTED)
+    else:
+        _clean(call)
+        markers.write(call["gateway"], markers.PROMOTED)
+    # Before the next transition: a spare of the same score that is not the controller would be promoted instead.
+    _score(call, preference.CARRIES)
     return codes.SUCCESS
 
 
@@ -223,7 +230,7 @@ def reload(call: Call) -> int:
         stager.stop(call["gateway"], deadline=call.deadline)
         if role == markers.UNPROMOTED and not _others_promoted(call):
             _clean(call)
-        _score(call, preference.COLD)
+        _score(call, preference.without_twin(role))
     return codes.SUCCESS
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posix
 
+from hotspare_ocf import markers
 from hotspare_ocf.identity import RUN_DIR
 
 TYPE_CHECKING = False
@@ -15,7 +16,8 @@ COLD = 100
 
 CARRIES = 199
 """Of the node that carries the gateway, with or without a stager: above all spares, whatever their twins, because
-Pacemaker promotes by these scores alone and does not mind who is promoted (2.1.5, measured).
+Pacemaker promotes by these scores alone and does not mind who is promoted (2.1.5, measured). Also above the little that
+the configuration takes off for the cluster's controller, which any node may become at any time.
 """
 _LEAST, _MOST = 1, CARRIES
 
@@ -55,6 +57,11 @@ def tell_changed(gateway: str, score: int) -> None:
         told = ""
     if told != str(score):
         tell(gateway, score)
+
+
+def without_twin(role: str) -> int:
+    """The score of a node in this role, of whose twin nothing is known."""
+    return CARRIES if role == markers.PROMOTED else COLD
 
 
 def of(state: Mapping[str, object]) -> int:

@@ -112,7 +112,7 @@ def trouble(call: Call, role: str) -> str:
             stager.stop(gateway, deadline=call.deadline)
         preference.tell_changed(gateway, preference.COLD)
         return ""
-    without = preference.CARRIES if role == markers.PROMOTED else preference.COLD
+    without = preference.without_twin(role)
     process, said = stager.ensure(call)
     if process or said:
         preference.tell_changed(gateway, without)

@@ -1,0 +1,72 @@
+"""A cluster that is only thought of: Pacemaker's own scheduler, asked on a node.
+
+crm_simulate takes the configuration of a file, carries out in thought what the scheduler orders, and lets actions fail;
+there is no cluster.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hotspare.codec import cib_xml, crm_mon_xml
+from hotspare.model.cib import Element, element
+from hotspare.model.cluster import ClusterStatus
+from hotspare.model.spec import Spec
+from hotspare.plan import configuration, reconcile
+from ocf_node import OcfNode
+
+CIB = "/run/simulated.xml"
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """The cluster, kept in a file on the node."""
+
+    node: OcfNode
+
+    def goes_on(self, *options: str, failing: tuple[str, ...] = ()) -> None:
+        """All that the scheduler orders has been done, until nothing is left to do; these actions failed."""
+        fail = [word for action in failing for word in ("--op-fail", f"{action}=1")]
+        for more in (options, (), (), ()):
+            self.node.run("crm_simulate", "--simulate", "--xml-file", CIB, "--save-output", CIB, *more, *fail)
+
+    def status(self) -> ClusterStatus:
+        return crm_mon_xml.read(self.node.run("env", f"CIB_file={CIB}", *crm_mon_xml.CRM_MON))
+
+    def standby(self, name: str) -> None:
+        self.node.run("env", f"CIB_file={CIB}", "crm_standby", "--node", name, "--update", "on")
+
+    def controller(self, number: int) -> None:
+        """The node of this number is the cluster's controller from now on."""
+        text = self.node.run("cat", CIB)
+        text = re.sub(r' dc-uuid="[^"]*"', "", text, count=1)
+        self.node.run("tee", CIB, stdin=text.replace("<cib ", f'<cib dc-uuid="{number}" ', 1))
+
+
+def begun(node: OcfNode, spec: Spec, scores: Mapping[str, int], *, controller: int = 0) -> Simulation:
+    """The cluster of the file with all that it runs. Of the gateway `gw` its nodes have these promotion scores."""
+    sections = (Element(tag) for tag in ("crm_config", "nodes", "resources", "constraints"))
+    empty = Element("cib", (), (Element("configuration", (), tuple(sections)),))
+    cib = _with_nodes(reconcile.reconciled(empty, configuration.wanted(spec)), scores)
+    node.run("tee", CIB, stdin=cib_xml.write(cib))
+    simulation = Simulation(node)
+    if controller:
+        simulation.controller(controller)
+    up = [word for name in spec.nodes for word in ("--node-up", name)]
+    simulation.goes_on(*up, "--quorum", "true")
+    return simulation
+
+
+def _with_nodes(cib: Element, scores: Mapping[str, int]) -> Element:
+    """The configuration as a whole CIB. Scores are permanent here, which is the same to the scheduler."""
+
+    def scored(number: int, name: str) -> Element:
+        pair = {"id": f"score-{number}", "name": "master-gw", "value": str(scores[name])}
+        own = element("instance_attributes", element("nvpair", attributes=pair), attributes={"id": f"of-{number}"})
+        return element("node", own, attributes={"id": str(number), "uname": name})
+
+    (top,) = cib.children
+    nodes = Element("nodes", (), tuple(scored(number, name) for number, name in enumerate(scores, 1)))
+    children = tuple(nodes if child.tag == "nodes" else child for child in top.children)
+    version = {"validate-with": "pacemaker-3.7", "admin_epoch": "0", "epoch": "1", "num_updates": "0"}
+    return element("cib", Element(top.tag, top.attributes, children), Element("status"), attributes=version)
