@@ -273,7 +273,7 @@ WAY = (BEFORE, DEMOTED, STARTING, UNTOLD, DONE)
 def test_the_node_is_preferred_until_it_carries_with_its_agents_and_the_scores_keep_it_there():
     site = Site(*WAY)
     taken, told = ended(site)
-    assert (taken.answer, taken.promoted_s, taken.done_s) == (Answer.YES, 6.0, 9.0)
+    assert (taken.answer, taken.carrier, taken.promoted_s, taken.done_s) == (Answer.YES, "net1", 6.0, 9.0)
     assert site.done == ["prefer net1", "unprefer net1", "settled"]
     assert list(dict.fromkeys(told)) == [
         f"waiting: {GATEWAY} is promoted on net2, it is to be on net1",
@@ -359,6 +359,7 @@ def test_one_that_moves_back_is_told():
     taken, _ = ended(site)
     assert taken.answer is Answer.NO
     assert taken.missing == (f"{GATEWAY} is promoted on net2, it is to be on net1",)
+    assert taken.carrier == "net2"
 
 
 def test_a_cluster_that_does_not_answer_any_more_cannot_tell():
@@ -501,20 +502,20 @@ it stays there: nothing draws it to net1, or back""",
     ),
     "nothing": (lambda: Taken(there()), f"{GATEWAY} is on net1 already: nothing to do"),
     "not done": (
-        lambda: Taken(Handover(TWIN, "net2"), missing=("a", "b")),
+        lambda: Taken(Handover(TWIN, "net2"), carrier="net2", missing=("a", "b")),
         f"""\
 {GATEWAY}: net2 -> net1 was not done:
   a
   b
-nothing draws it to net1 any more; Pacemaker has it where it can run
-what to do: hotspare status says where it is and what failed; mend that, then ask again""",
+it is on net2 now, and nothing draws it to net1 any more
+what to do: hotspare status says what failed; mend that, then ask again""",
     ),
     "cannot tell": (
         lambda: Taken(Handover(TWIN, "net2"), untold="net3: gone"),
         f"""\
 cannot tell whether {GATEWAY}: net2 -> net1 was done: net3: gone
-nothing draws it to net1 any more; Pacemaker has it where it can run
-what to do: hotspare status says where it is and what failed; mend that, then ask again""",
+no node is known to carry it now, and nothing draws it to net1 any more
+what to do: hotspare status says what failed; mend that, then ask again""",
     ),
 }
 

@@ -70,6 +70,7 @@ def taken(ended: Taken) -> dict[str, object]:
         **handover(ended.handover),
         "taken_over": str(ended.answer),
         "cannot_tell": ended.untold,
+        "carrier": ended.carrier or None,
         "missing": list(ended.missing),
         "promoted_s": ended.promoted_s,
         "agents_run_s": ended.done_s,

@@ -7,12 +7,14 @@ nobody is left to do that.
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from hotspare.model.cluster import ClusterStatus
 from hotspare.model.errors import HotspareError, Problem, RefusedError, WorldError
 from hotspare.model.stager import State
 from hotspare.model.takeover import Handover, Order, Taken
 from hotspare.plan import takeover as rules
+from hotspare.plan.health import carrier
 from hotspare.ports import Site, Stagers
 
 POLL_S = 0.5
@@ -60,7 +62,7 @@ async def takeover(
         tell(f"taking the preference for {node} away, which an earlier takeover left")
         await site.unprefer(order.gateway, node)
     if handover.is_there:
-        return Taken(handover)
+        return Taken(handover, carrier=order.node)
     run = _Run(handover, site, tell, now)
     try:
         await site.prefer(order.gateway, order.node, for_s=LAPSE_S)
@@ -101,17 +103,17 @@ class _Run:
         return self._taken(untold=f"{late}: {untold}") if untold else self._taken(missing=(late, *missing))
 
     async def kept(self, taken: Taken) -> Taken:
-        """Without the preference it stays where it is; of one that failed, where it is now."""
+        """Without the preference it stays where it is; of one that was not done, where it is now."""
         order = self._handover.order
         self._tell("looking whether it stays there")
         try:
             await self._site.settled(limit_s=SETTLE_S)
             _, status = await self._site.status()
         except HotspareError as error:
-            return self._taken(missing=taken.missing, untold=taken.untold or f"whether it stays there: {error.message}")
-        if taken.missing or taken.untold:
-            return taken
-        return self._taken(missing=rules.missing(order, status))
+            return replace(taken, untold=taken.untold or f"whether it stays there: {error.message}")
+        if not taken.missing and not taken.untold:
+            taken = replace(taken, missing=rules.missing(order, status))
+        return replace(taken, carrier=carrier(status, order.gateway) or "")
 
     def _note(self, status: ClusterStatus) -> None:
         order, at_s = self._handover.order, self._now() - self._began_s
@@ -121,7 +123,7 @@ class _Run:
             self._done_s = at_s
 
     def _taken(self, *, missing: tuple[str, ...] = (), untold: str = "") -> Taken:
-        return Taken(self._handover, self._promoted_s, self._done_s, missing, untold)
+        return Taken(self._handover, self._promoted_s, self._done_s, missing=missing, untold=untold)
 
 
 async def _unprefer(order: Order, site: Site) -> None:

@@ -55,6 +55,8 @@ class Taken:
     """After so long the node was seen promoted."""
     done_s: float | None = None
     """After so long its agents were seen to run."""
+    carrier: str = ""
+    """The node that carries the gateway at the end; empty where none does, or nobody can tell."""
     missing: tuple[str, ...] = ()
     """What is not as it should be; one sentence each."""
     untold: str = ""

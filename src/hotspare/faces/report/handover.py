@@ -57,8 +57,9 @@ def ending(taken: Taken) -> Iterator[Text]:
         yield from (Text(f"  {sentence}") for sentence in taken.missing)
     if taken.untold:
         yield Text(f"cannot tell whether {way} was done: {taken.untold}", style="bold yellow")
-    yield Text(f"nothing draws it to {order.node} any more; Pacemaker has it where it can run")
-    yield Text("what to do: hotspare status says where it is and what failed; mend that, then ask again")
+    where = f"it is on {taken.carrier} now" if taken.carrier else "no node is known to carry it now"
+    yield Text(f"{where}, and nothing draws it to {order.node} any more")
+    yield Text("what to do: hotspare status says what failed; mend that, then ask again")
 
 
 def _times(taken: Taken) -> str:
