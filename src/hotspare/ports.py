@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hotspare.codec.twin_frames import Frame
+from hotspare.model.cib import Element
 from hotspare.model.cleaning import NodeCleaning
 from hotspare.model.cluster import ClusterStatus
 from hotspare.model.connection import Carried, Kept
@@ -238,6 +239,25 @@ class Marks(Protocol):
         ...
 
 
+class Steering(Protocol):
+    """What draws a gateway to a node, in the cluster's configuration.
+
+    Raises (all of them): NotReachableError, TimedOutError or RefusedError.
+    """
+
+    async def constraints(self) -> Element:
+        """All constraints there are."""
+        ...
+
+    async def prefer(self, gateway: str, node: str, *, for_s: float) -> None:
+        """The node is the one to promote, for so long or until `unprefer`. Pacemaker has only been told."""
+        ...
+
+    async def unprefer(self, gateway: str, node: str) -> None:
+        """`prefer` holds no longer, whether it did or not."""
+        ...
+
+
 class Stagers(Protocol):
     """The stagers of gateways whose spares keep twins."""
 
@@ -250,7 +270,7 @@ class Stagers(Protocol):
         ...
 
 
-class Site(Marks, Protocol):
+class Site(Marks, Steering, Protocol):
     """The machines under a cluster, as a drill and a status need them: asked over `Remote`, each call with a deadline.
 
     Raises (all of them): NotReachableError, TimedOutError or RefusedError.

@@ -85,6 +85,24 @@ def test_an_agent_that_somebody_starts_on_a_spare_lets_nothing_go(twin):
     assert not heard.frames
 
 
+def test_a_takeover_over_and_back_serves_every_router_and_leaves_nothing_behind(twin):
+    for _turn in range(2):
+        twin.fresh()
+        carrier, spare = twin.carrier(), twin.spare()
+        planned = json.loads(twin.lab.hotspare("takeover", GATEWAY, "--to", spare, "--plan", "--json"))
+        assert (planned["from"], planned["to"], planned["only_by_force"]) == (carrier, spare, [])
+        taken = json.loads(twin.lab.hotspare("takeover", GATEWAY, "--to", spare, "--json"))
+        assert taken["taken_over"] == "yes"
+        assert taken["promoted_s"] <= taken["agents_run_s"]
+        with overhearing(twin.lab, carrier) as heard:
+            assert "takeover" not in twin.lab.ssh(carrier, "cibadmin --query --scope constraints")
+            assert "nothing to do" in twin.lab.hotspare("takeover", GATEWAY, "--to", spare)
+            twin.fresh()
+            assert silent(twin, carrier)
+        assert not heard.frames
+        assert twin.carrier() == spare
+
+
 def test_takeovers_over_and_back_lose_nothing(twin, tmp_path):
     """At the end: by now Open vSwitch was restarted and an agent at work under the twins."""
     carriers = [drilled(twin, tmp_path / str(turn), "standby")["carrier"] for turn in range(2)]

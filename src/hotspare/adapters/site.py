@@ -10,15 +10,18 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.resources import files
 
-from hotspare.codec import cleaning_json, crm_mon_xml, journal_json, onsite_jsonl
+from hotspare.codec import cib_xml, cleaning_json, crm_mon_xml, journal_json, onsite_jsonl
+from hotspare.model.cib import Element, element
 from hotspare.model.cleaning import NodeCleaning
 from hotspare.model.cluster import ClusterStatus
 from hotspare.model.drill import NodeState, Place
 from hotspare.model.errors import HotspareError, NotReachableError, RefusedError, TimedOutError
 from hotspare.model.event import Event
 from hotspare.model.secret import Secret
+from hotspare.plan.takeover import LOCATION, preference, wish
 from hotspare.ports import OK, Done, Remote
 
 ASK_LIMIT_S = 15.0
@@ -32,6 +35,7 @@ CLEAN_LIMIT_S = 75.0
 """Above the program's own 60 s, so that what it has to say comes through."""
 CLOCK_SAMPLES = 3
 PYTHON = ("/usr/bin/python3", "-IS", "-")
+CONSTRAINTS = ("--scope", "constraints", "--sync-call")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,18 @@ class Machines:
         except ValueError as failed:
             raise RefusedError(f"{host}: {failed}", code=done.code, output=done.stdout) from failed
 
+    async def constraints(self) -> Element:
+        """The cluster's constraints.
+
+        Raises:
+            NotReachableError, TimedOutError, RefusedError: no node told them.
+        """
+        done = await self._first(("cibadmin", "--query", *CONSTRAINTS))
+        try:
+            return cib_xml.read(done.stdout)
+        except ValueError as failed:
+            raise RefusedError(f"the cluster's constraints: {failed}", code=done.code, output=done.stdout) from failed
+
     async def clock(self, host: str) -> tuple[float, float]:
         """How far the host's clock is ahead of ours and the error of that, in seconds: the quickest of a few tries.
 
@@ -219,6 +235,27 @@ class Machines:
             RefusedError, NotReachableError, TimedOutError: no node did it.
         """
         await self._first((*_attribute(node, name), "--delete"))
+
+    async def prefer(self, gateway: str, node: str, *, for_s: float) -> None:
+        """The node is the one to promote, for so long by the cluster's own clock.
+
+        Raises:
+            RefusedError, NotReachableError, TimedOutError: no node did it.
+        """
+        now = await self._first(("date", "+%s"))
+        until = datetime.fromtimestamp(int(now.stdout) + for_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        await self._constrain(preference(gateway, node, until=until), "--modify", "--allow-create")
+
+    async def unprefer(self, gateway: str, node: str) -> None:
+        """There is no such preference.
+
+        Raises:
+            RefusedError, NotReachableError, TimedOutError: no node did it.
+        """
+        await self._constrain(element(LOCATION, attributes={"id": wish(gateway, node)}), "--delete")
+
+    async def _constrain(self, constraint: Element, *change: str) -> None:
+        await self._first(("cibadmin", *change, *CONSTRAINTS, "--xml-text", cib_xml.write(constraint)))
 
     async def settled(self, *, limit_s: float) -> None:
         """Return when the cluster has no action left to do.

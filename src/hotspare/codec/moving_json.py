@@ -5,6 +5,7 @@ from statistics import median
 from typing import Any
 
 from hotspare.model.moving import Ending, Goal, MovePlan, PlannedMove
+from hotspare.model.takeover import Handover, Taken
 
 
 def read(told: Mapping[str, Any]) -> MovePlan:
@@ -48,4 +49,29 @@ def ending(ended: Ending) -> dict[str, object]:
         "halted": progress.halted,
         "taken_back": progress.taken_back,
         "outage_s": {"median": median(outages_s), "worst": max(outages_s)} if outages_s else None,
+    }
+
+
+def handover(planned: Handover) -> dict[str, object]:
+    """What a takeover of a gateway would do, for `--json`."""
+    return {
+        "gateway": planned.order.gateway,
+        "from": planned.source,
+        "to": planned.order.node,
+        "nothing_to_do": planned.is_there,
+        "twin": planned.twin.text if planned.twin else None,
+        "only_by_force": list(planned.doubts),
+    }
+
+
+def taken(ended: Taken) -> dict[str, object]:
+    """What became of it, for `--json`."""
+    return {
+        **handover(ended.handover),
+        "taken_over": str(ended.answer),
+        "cannot_tell": ended.untold,
+        "carrier": ended.carrier or None,
+        "missing": list(ended.missing),
+        "promoted_s": ended.promoted_s,
+        "agents_run_s": ended.done_s,
     }

@@ -55,9 +55,9 @@ def _not_in(spec: Spec, node: str, gateway: str | None) -> str:
 def _carried(spec: Spec, gateway: str, node: str = "NODE") -> str:
     strategy = spec.gateways[gateway].strategy
     return (
-        f"{gateway} has `strategy: {strategy}`: one node carries all of its routers, and they move together. On any "
-        f"node, `crm node standby {node}` has another node take them over, and `crm node online {node}` makes {node} a "
-        "spare again"
+        f"{gateway} has `strategy: {strategy}`: one node carries all of its routers, and they move together. `hotspare "
+        f"takeover {gateway} --to NODE` has another node carry it; for a maintenance, on any node, `crm node standby "
+        f"{node}` has another one take them over, and `crm node online {node}` makes {node} a spare again"
     )
 
 

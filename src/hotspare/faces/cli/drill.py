@@ -3,8 +3,6 @@
 import asyncio
 import json
 import sys
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +15,7 @@ from rich.prompt import Confirm
 from hotspare import __version__
 from hotspare.codec import report_json
 from hotspare.faces.cli.app import EXIT_BAD_STATE, app
+from hotspare.faces.cli.following import teller
 from hotspare.faces.cli.options import EXITS, FILE, File, Gateway, Json, Yes
 from hotspare.faces.report import table
 from hotspare.model.drill import Fault, History
@@ -122,7 +121,7 @@ def _ask(fault: Fault, node: str | None, talk: Console) -> None:
 async def _drilled(wired: "Drill", talk: Console) -> tuple[Report, History]:
     """Run it; gives the judgement and the record."""
     with talk.status("beginning") as status:
-        async with wired.opened(tell=_teller(status.update, talk)) as run:
+        async with wired.opened(tell=teller(status.update, talk)) as run:
             try:
                 history = await run.run()
             except BaseException:  # above all Ctrl-C: a node that was not healed is named where it stays on the screen
@@ -143,20 +142,3 @@ def _written(report: Report, history: History, output: Path) -> None:
     (output / "report.json").write_text(json.dumps(report_json.report(report), indent=2) + "\n")
     (output / "outage.svg").write_text(plot.svg(report))
     (output / "report.html").write_text(page.html(report))
-
-
-def _teller(update: Callable[[str], None], talk: Console) -> Callable[[str], None]:
-    """A spinner on a terminal; elsewhere a line a change, with the time since the beginning."""
-    began_s = time.monotonic()
-    last = ""
-
-    def tell(text: str) -> None:
-        nonlocal last
-        line = f"{time.monotonic() - began_s:6.1f} s  {escape(text)}"
-        if talk.is_terminal:
-            update(line)
-        elif text != last:
-            talk.print(line, highlight=False)
-        last = text
-
-    return tell

@@ -1,6 +1,7 @@
 """Shows how far it got: a bar on a terminal, elsewhere a line a change."""
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -60,3 +61,20 @@ class Shown:
 
     def _say(self, line: str) -> None:
         self._talk.print(f"{time.monotonic() - self._began_s:6.1f} s  {line}", markup=False)
+
+
+def teller(update: Callable[[str], None], talk: Console) -> Callable[[str], None]:
+    """A spinner on a terminal; elsewhere a line a change, with the time since the beginning."""
+    began_s = time.monotonic()
+    last = ""
+
+    def tell(text: str) -> None:
+        nonlocal last
+        line = f"{time.monotonic() - began_s:6.1f} s  {escape(text)}"
+        if talk.is_terminal:
+            update(line)
+        elif text != last:
+            talk.print(line, highlight=False)
+        last = text
+
+    return tell

@@ -1,4 +1,7 @@
-"""`hotspare drain`, `undrain`, `rebalance` and `takeover`: routers of a pool go where the operator wants them."""
+"""`hotspare drain`, `undrain`, `rebalance` and `takeover`: routers go where the operator wants them.
+
+Those of a pool one by one, through its rescheduler; those of a gateway that one node carries with the gateway.
+"""
 
 import asyncio
 import json
@@ -12,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hotspare.codec import moving_json
+from hotspare.faces.cli import handover
 from hotspare.faces.cli.app import EXIT_CANNOT_TELL, app
 from hotspare.faces.cli.following import Shown
 from hotspare.faces.cli.options import EXITS, FILE, File, Gateway, Json
@@ -29,8 +33,15 @@ Ask = Callable[[Marks, Dispatcher], Awaitable[MovePlan | Goal]]
 """Gives a plan, or what was begun."""
 
 Node = Annotated[str, typer.Argument(help="A node of a gateway with strategy reschedule.")]
-Routers = Annotated[list[str], typer.Argument(metavar="ROUTER...", help="Routers, by name or id.")]
-To = Annotated[str, typer.Option("--to", metavar="NODE", help="The node that is to have them.")]
+Words = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="GATEWAY|ROUTER...",
+        help="A gateway with strategy cold or twin, or routers of a pool, by name or id.",
+    ),
+]
+To = Annotated[str, typer.Option("--to", metavar="NODE", help="The node that is to have it, or them.")]
+ForceTwin = Annotated[bool, typer.Option("--force", help="Of a gateway: also where its twin on the node is not fresh.")]
 OnlyPlan = Annotated[bool, typer.Option("--plan", help="Say what would move, and what cannot; change nothing.")]
 ExitOnFirstFailure = Annotated[
     bool, typer.Option("--exit-on-first-failure", help="The first router that cannot be moved ends the drain.")
@@ -46,7 +57,12 @@ DRAIN_EPILOG = (
 )
 UNDRAIN_EPILOG = "Example: [bold]hotspare undrain net1 && hotspare rebalance[/] brings routers back to net1."
 REBALANCE_EPILOG = f"Example: [bold]hotspare rebalance --plan[/] shows what it would move. {EXIT_WORDS}"
-TAKEOVER_EPILOG = f"Example: [bold]hotspare takeover router-7 router-9 --to net2[/]. {EXIT_WORDS}"
+TAKEOVER_EPILOG = (
+    "Example: [bold]hotspare takeover edge --to net2 --plan[/] says what would happen to the gateway edge and how "
+    "fresh its twin on net2 is; [bold]hotspare takeover edge --to net2[/] does it. [bold]hotspare takeover router-7 "
+    "router-9 --to net2[/] moves two routers of a pool. Exit status: 0 it, or all of them, moved, 1 not, or not "
+    "everything, 2 the file or the words are wrong, 3 cannot tell."
+)
 
 
 @app.command(epilog=DRAIN_EPILOG)
@@ -105,14 +121,30 @@ def rebalance(file: File = FILE, gateway: Gateway = None, only_plan: OnlyPlan = 
 
 
 @app.command(epilog=TAKEOVER_EPILOG)
-def takeover(routers: Routers, to: To, file: File = FILE, only_plan: OnlyPlan = False, as_json: Json = False) -> None:
-    """Move the routers named to the node named.
+def takeover(
+    words: Words,
+    to: To,
+    file: File = FILE,
+    only_plan: OnlyPlan = False,
+    force: ForceTwin = False,
+    as_json: Json = False,
+) -> None:
+    """Have the node named carry the gateway named, or move the routers named to it.
 
-    Each is without service for the seconds that its move takes.
+    A gateway's node is demoted and the other one promoted, and nothing is stopped in between. Its routers are without
+    service for as long as that takes, or, without a fresh twin, until the agents have built them. Each router of a pool
+    is without service for the seconds that its move takes. A name that a gateway and a router share is the gateway's;
+    the router has its id.
     """
+    from hotspare.wiring import handover as wiring  # noqa: PLC0415 (SSH: seconds that no other verb waits for)
+
+    if wired := wiring.handover(file, words, to):
+        handover.run(wired, only_plan=only_plan, force=force, as_json=as_json)
+    if force:
+        raise typer.BadParameter("--force goes with a gateway; routers are moved, or refused with the reason")
 
     async def ask(_marks: Marks, dispatcher: Dispatcher) -> MovePlan | Goal:
-        return await rearrange_flow.takeover(routers, to, dispatcher, only_plan=only_plan)
+        return await rearrange_flow.takeover(words, to, dispatcher, only_plan=only_plan)
 
     _run(_pool(file, node=to), ask, as_json=as_json)
 
