@@ -1,5 +1,6 @@
 """Drills on a gateway whose spare keeps a twin, and what must never be heard of one."""
 
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 
