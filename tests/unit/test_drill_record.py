@@ -42,7 +42,7 @@ class Drill:
 
 
 def test_the_record_is_kept_where_no_node_tells_its_versions():
-    report, record = asyncio.run(cli._drilled(Drill(), Console(stderr=True)))
+    report, record = asyncio.run(cli._drilled(Drill(), None, Console(stderr=True)))
     assert record == history()
     assert report.verdict is Answer.YES
     assert report.versions == {"hotspare": __version__}
@@ -51,7 +51,7 @@ def test_the_record_is_kept_where_no_node_tells_its_versions():
 def test_a_node_that_was_not_healed_is_named_when_the_drill_is_broken_off():
     talk = Console(stderr=True)
     with talk.capture() as said, pytest.raises(KeyboardInterrupt):
-        asyncio.run(cli._drilled(Drill(troubles=("net1 was not healed within 240 s",)), talk))
+        asyncio.run(cli._drilled(Drill(troubles=("net1 was not healed within 240 s",)), None, talk))
     assert "net1 was not healed within 240 s" in said.get()
 
 

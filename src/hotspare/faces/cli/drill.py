@@ -21,6 +21,7 @@ from hotspare.faces.report import table
 from hotspare.model.drill import Fault, History
 from hotspare.model.errors import HotspareError
 from hotspare.model.report import Report
+from hotspare.model.spec import Spec
 from hotspare.plan.drill import judge
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _run(
     if not yes:
         _ask(fault, node, talk)
     output.mkdir(parents=True, exist_ok=True)  # a report that cannot be written is said before anything breaks
-    report, history = asyncio.run(_drilled(wired, talk))
+    report, history = asyncio.run(_drilled(wired, wired.file.spec, talk))
     _written(report, history, output)
     if as_json:
         print(json.dumps(report_json.report(report), indent=2))
@@ -118,8 +119,8 @@ def _ask(fault: Fault, node: str | None, talk: Console) -> None:
         raise typer.Exit(EXIT_BAD_STATE)
 
 
-async def _drilled(wired: "Drill", talk: Console) -> tuple[Report, History]:
-    """Run it; gives the judgement and the record."""
+async def _drilled(wired: "Drill", spec: Spec | None, talk: Console) -> tuple[Report, History]:
+    """Run it; gives the judgement, with the budget where the spec is known, and the record."""
     with talk.status("beginning") as status:
         async with wired.opened(tell=teller(status.update, talk)) as run:
             try:
@@ -131,7 +132,7 @@ async def _drilled(wired: "Drill", talk: Console) -> tuple[Report, History]:
             versions = {"hotspare": __version__}
             with suppress(HotspareError):  # the record of what happened is worth more than this
                 versions |= await run.site.versions()
-    return judge(history, versions, wired.file.spec), history
+    return judge(history, versions, spec), history
 
 
 def _written(report: Report, history: History, output: Path) -> None:
