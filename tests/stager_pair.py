@@ -20,6 +20,7 @@ import hotspare
 from hotspare.adapters import bundle
 from hotspare.adapters.certificate import self_signed
 from hotspare.model.dataplane import Plug
+from lab_parts import eventually
 from ocf_node import OcfNode, Said, booted
 from switch_node import HOME, SwitchNode, plugs, words_as_neutron
 
@@ -311,7 +312,7 @@ class Pair:
 
     def equal(self, *, within_s: float = 60) -> None:
         """The spare's twin has become what the carrier is, as the tools tell it, and as the stager does."""
-        self.carrier.node.wait(self._is_equal, within_s=within_s, until="the twin is equal to the carrier's plane")
+        eventually(self._is_equal, within_s=within_s, what="the twin is equal to the carrier's plane")
 
     def _is_equal(self) -> bool:
         if not str(self.spare.state().get("twin", "")).startswith("fresh"):

@@ -14,7 +14,7 @@ from stager_pair import MadeRouter, Pair, StagerNode, paired, routers
 
 pytestmark = pytest.mark.lab
 
-MANY, SOME = 100, 40
+MANY, SOME, FEW = 100, 40, 5
 PROMOTED, DEGRADED, DEGRADED_PROMOTED = 8, 190, 191
 """Source: hotspare_ocf/codes.py."""
 
@@ -80,6 +80,23 @@ def test_a_spare_whose_stager_is_killed_while_it_stages_is_silent_and_its_next_s
         monitored(pair.spare, 0, DEGRADED)
     pair.equal()
     assert pair.spare.heard() == set()
+
+
+def test_what_a_node_has_parked_without_its_stager_is_the_twin_that_its_next_stager_keeps(pair):
+    made = routers(FEW)
+    everything = names(made, changed=False)
+    ids = lambda one: {row["name"]: row["_uuid"] for row in one.switch.rows(everything)}  # noqa: E731
+    pair.carrier.make(made)
+    pair.equal()
+    before = ids(pair.carrier)
+    pair.carrier.kill_stager()
+    assert pair.carrier.gateway("demote").code == 0
+    assert pair.spare.gateway("promote").code == 0
+    pair = pair.turned()
+    monitored(pair.spare, 0, DEGRADED)
+    pair.equal()
+    assert ids(pair.spare) == before
+    assert pair.spare.live_ports() == set()
 
 
 def test_stagers_that_are_killed_while_a_gateway_moves_leave_one_node_that_forwards_and_one_that_is_silent(pair):
