@@ -16,7 +16,9 @@ from typing import Any
 from hotspare.codec import crm_mon_xml
 from hotspare.lab.cluster_file import GATEWAY, cluster_yaml
 from hotspare.lab.namespace import entered
+from hotspare.model.cluster import ClusterStatus
 from hotspare.model.drill import Strategy
+from hotspare.plan.names import agents_of
 from lab_parts import HOTSPARE, Lab, eventually
 
 NODES = ("net1", "net2")
@@ -61,6 +63,11 @@ class Twin:
         """What `hotspare status` says of the gateway."""
         return next(line for line in self._status()["gateways"] if line["name"] == GATEWAY)
 
+    def lines(self) -> list[dict[str, Any]]:
+        """All that it says, line by line."""
+        told: list[dict[str, Any]] = self._status()["lines"]
+        return told
+
     def carrier(self) -> str:
         return str(self.line()["carrier"])
 
@@ -71,8 +78,8 @@ class Twin:
 
     def is_fenced(self, node: str) -> bool:
         """Whether the cluster has lost the node, and proved it off: powered on, it stays on."""
-        told = next(line for line in self._status()["nodes"] if line["name"] == node)
-        return not told["online"] and not told["unclean"]
+        told = self._cluster().node(node)
+        return told is not None and not told.online and not told.unclean
 
     def state(self, node: str) -> dict[str, Any]:
         """What the stager tells of itself; empty where it does not answer."""
@@ -92,10 +99,18 @@ class Twin:
 
         eventually(well, within_s=FRESH_S, what=lambda: f"all is well: {told.get('lines')}")
 
+    def standing(self) -> tuple[str, str]:
+        """The carrier and the spare, as by `carrier` and `spare`; sooner told."""
+        (carrier,) = self.promoted()
+        return carrier, next(node for node in NODES if node != carrier)
+
     def promoted(self) -> list[str]:
-        """Where the cluster has it, as a node tells that nothing is done to: sooner told than by `line`."""
-        status = crm_mon_xml.read(self.lab.ssh(WITNESS, " ".join(crm_mon_xml.CRM_MON)))
-        return list(status.promoted_on(GATEWAY))
+        """Where the cluster has the gateway."""
+        return list(self._cluster().promoted_on(GATEWAY))
+
+    def _cluster(self) -> ClusterStatus:
+        """As a node tells it that nothing is done to."""
+        return crm_mon_xml.read(self.lab.ssh(WITNESS, " ".join(crm_mon_xml.CRM_MON)))
 
     def is_served(self) -> bool:
         """Whether every floating IP answers from outside."""
@@ -103,13 +118,16 @@ class Twin:
         asks = [f"ping -q -c 1 -W 1 {router['floating_ip']} >/dev/null" for router in topology["routers"]]
         return self.lab.ssh("ext", f"{{ {' && '.join(asks)}; }} && echo yes || :") != ""
 
-    def served_by(self, node: str, *, within_s: float = 120) -> None:
-        """The node carries the gateway, and every router passes packets."""
-        eventually(
-            lambda: self.promoted() == [node] and self.is_served(),
-            within_s=within_s,
-            what=lambda: f"{node} serves all routers: {self.promoted()} carries them",
-        )
+    def served_by(self, node: str, *, with_agents: bool = False, within_s: float = 120) -> None:
+        """The node carries the gateway, and every router passes packets; its agents run, if that is asked for."""
+
+        def serves() -> bool:
+            cluster = self._cluster()
+            agents = agents_of(GATEWAY) if with_agents else ()
+            running = all(list(cluster.running_on(agent)) == [node] for agent in agents)
+            return list(cluster.promoted_on(GATEWAY)) == [node] and running and self.is_served()
+
+        eventually(serves, within_s=within_s, what=lambda: f"{node} serves all routers: {self._cluster()}")
 
     def standby(self, node: str) -> None:
         """The cluster has been told that nothing is to run on the node."""
