@@ -3,28 +3,38 @@
 import json
 import select
 import socket
+import struct
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from hotspare.codec import crm_mon_xml
 from hotspare.lab.cluster_file import GATEWAY, cluster_yaml
 from hotspare.lab.layout import GATEWAY_VTEP, Choices
 from hotspare.lab.namespace import entered
+from hotspare.model.cluster import ClusterStatus
 from hotspare.model.drill import Strategy
+from hotspare.plan.names import agents_of
 from lab_parts import HOTSPARE, Lab, eventually
 
 NODES = ("net1", "net2")
+WITNESS = "net3"
+"""The node that has a vote, and never carries the gateway."""
 FRESH_S = 400
 DRILL_LIMIT_S = 900
 LIVE_PORTS = (
     "ovs-vsctl --bare --columns=name find Port tag!=4095 | grep -E '^(qr|qg)-' || : ; "
     "ovs-vsctl --bare --columns=name find Interface external_ids:iface-id!=none | grep -E '^(qr|qg)-' || :"
 )
+MARKER = f"/run/hotspare/{GATEWAY}.gateway"
 _ETH_P_ALL = 3  # linux/if_ether.h
+_SO_TIMESTAMPNS = 35  # asm-generic/socket.h
 _MAC_OF_NEUTRON = b"\xfa\x16\x3e"
 """How the macs of its ports begin. Source: Neutron, `base_mac`."""
 _IPV4, _ARP = b"\x08\x00", b"\x08\x06"
@@ -79,6 +89,11 @@ class Twin:
         """What `hotspare status` says of the gateway."""
         return next(line for line in self._status()["gateways"] if line["name"] == GATEWAY)
 
+    def lines(self) -> list[dict[str, Any]]:
+        """All that it says, line by line."""
+        told: list[dict[str, Any]] = self._status()["lines"]
+        return told
+
     def carrier(self) -> str:
         return str(self.line()["carrier"])
 
@@ -89,8 +104,8 @@ class Twin:
 
     def is_fenced(self, node: str) -> bool:
         """Whether the cluster has lost the node, and proved it off: powered on, it stays on."""
-        told = next(line for line in self._status()["nodes"] if line["name"] == node)
-        return not told["online"] and not told["unclean"]
+        told = self._cluster().node(node)
+        return told is not None and not told.online and not told.unclean
 
     def state(self, node: str) -> dict[str, Any]:
         """What the stager tells of itself; empty where it does not answer."""
@@ -110,6 +125,55 @@ class Twin:
 
         eventually(well, within_s=FRESH_S, what=lambda: f"all is well: {told.get('lines')}")
 
+    def standing(self) -> tuple[str, str]:
+        """The carrier and the spare, as by `carrier` and `spare`; sooner told."""
+        (carrier,) = self.promoted()
+        return carrier, next(node for node in NODES if node != carrier)
+
+    def promoted(self) -> list[str]:
+        """Where the cluster has the gateway."""
+        return list(self._cluster().promoted_on(GATEWAY))
+
+    def _cluster(self) -> ClusterStatus:
+        """As a node tells it that nothing is done to."""
+        return crm_mon_xml.read(self.lab.ssh(WITNESS, " ".join(crm_mon_xml.CRM_MON)))
+
+    def is_served(self) -> bool:
+        """Whether every floating IP answers from outside."""
+        topology = json.loads(self.lab.layout.topology_json.read_text())
+        asks = [f"ping -q -c 1 -W 1 {router['floating_ip']} >/dev/null" for router in topology["routers"]]
+        return self.lab.ssh("ext", f"{{ {' && '.join(asks)}; }} && echo yes || :") != ""
+
+    def served_by(self, node: str, *, with_agents: bool = False, within_s: float = 120) -> None:
+        """The node carries the gateway, and every router passes packets; its agents run, if that is asked for."""
+
+        def serves() -> bool:
+            cluster = self._cluster()
+            agents = agents_of(GATEWAY) if with_agents else ()
+            running = all(list(cluster.running_on(agent)) == [node] for agent in agents)
+            return list(cluster.promoted_on(GATEWAY)) == [node] and running and self.is_served()
+
+        eventually(serves, within_s=within_s, what=lambda: f"{node} serves all routers: {self._cluster()}")
+
+    def standby(self, node: str) -> None:
+        """The cluster has been told that nothing is to run on the node."""
+        self.lab.ssh(WITNESS, f"crm_attribute --node {node} --name standby --update on")
+
+    def online(self, node: str) -> None:
+        """As before `standby`."""
+        self.lab.ssh(WITNESS, f"crm_attribute --node {node} --name standby --delete")
+
+    def has_started_l3(self, node: str) -> bool:
+        """Whether the L3 agent's start there has ended well, by what the cluster has heard; a node that was fenced is
+        forgotten.
+        """
+        ops = f"//node_state[@uname='{node}']//lrm_resource[@id='{GATEWAY}-l3']/lrm_rsc_op[@operation='start']"
+        return 'rc-code="0"' in self.lab.ssh(WITNESS, f'cibadmin --query --xpath "{ops}" 2>/dev/null || :')
+
+    def is_fresh(self, node: str) -> bool:
+        """Whether the node's stager keeps a twin that is as good as it can be."""
+        return str(self.state(node).get("twin", "")).startswith("fresh")
+
     def stager_pid(self, node: str) -> str:
         return self.lab.ssh(node, f"head -1 /run/hotspare/{GATEWAY}.stager.pid 2>/dev/null || :").strip()
 
@@ -124,23 +188,33 @@ class Twin:
 
 @dataclass
 class Overheard:
-    """Frames that a node sent in a router's name, by cable: from a mac of Neutron's, in a tunnel, or as its end."""
+    """Frames that nodes sent in a router's name: from a mac of Neutron's, in a tunnel, or as its end."""
 
     frames: Counter[str] = field(default_factory=Counter)
+    """By cable."""
+    said: list[tuple[float, str]] = field(default_factory=list)
+    """When, by the kernel's clock, and which node."""
+
+    def turns(self) -> list[str]:
+        """The nodes one after the other: each one is named as often as it began to speak after another one had."""
+        return [node for node, _ in groupby(node for _, node in sorted(self.said))]
 
 
 @contextmanager
-def overhearing(lab: Lab, node: str) -> Iterator[Overheard]:
-    """What the node says in a router's name, on its public and its tenant network, for as long as this lasts.
+def overhearing(lab: Lab, *nodes: str) -> Iterator[Overheard]:
+    """What the nodes say in a router's name, on their public and tenant networks, for as long as this lasts.
 
-    Taken at the other end of its cables, where every frame of it has to pass.
+    Taken at the other end of their cables, where every frame of theirs has to pass.
     """
     heard = Overheard()
+    taps: dict[socket.socket, tuple[str, str]] = {}
     with entered(lab.layout.switch):
-        cables = [lab.layout.machine(node).cable(network) for network in ("public", "tenant")]
-        taps = {cable: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL)) for cable in cables}
-        for cable, tap in taps.items():
-            tap.bind((cable, 0))
+        for node in nodes:
+            for cable in (lab.layout.machine(node).cable(network) for network in ("public", "tenant")):
+                tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
+                tap.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+                tap.bind((cable, 0))
+                taps[tap] = (node, cable)
     ending, end = socket.socketpair()
     listening = threading.Thread(target=_listen, args=(taps, ending, heard))
     listening.start()
@@ -150,20 +224,30 @@ def overhearing(lab: Lab, node: str) -> Iterator[Overheard]:
         end.close()
         listening.join()
         ending.close()
-        for tap in taps.values():
+        for tap in taps:
             tap.close()
 
 
-def _listen(taps: dict[str, socket.socket], ending: socket.socket, heard: Overheard) -> None:
+def _listen(taps: dict[socket.socket, tuple[str, str]], ending: socket.socket, heard: Overheard) -> None:
     while True:
-        ready, _, _ = select.select([ending, *taps.values()], [], [])
+        ready, _, _ = select.select([ending, *taps], [], [])
         if ending in ready:
             return
-        for cable, tap in taps.items():
+        for tap, (node, cable) in taps.items():
             if tap in ready:
-                frame, (_, _, kind, *_) = tap.recvfrom(2048)
+                frame, told, _, (_, _, kind, *_) = tap.recvmsg(2048, 64)
                 if kind != socket.PACKET_OUTGOING and _is_a_routers(frame):
                     heard.frames[cable] += 1
+                    heard.said.append((_at_s(told), node))
+
+
+def _at_s(told: list[tuple[int, int, bytes]]) -> float:
+    """Source: socket(7), SO_TIMESTAMPNS, a struct timespec."""
+    for _, kind, stamp in told:
+        if kind == _SO_TIMESTAMPNS:
+            seconds, nanoseconds = struct.unpack("qq", stamp)
+            return float(seconds + nanoseconds / 1e9)
+    return time.time()
 
 
 def _is_a_routers(frame: bytes) -> bool:

@@ -160,6 +160,11 @@ ip netns exec {router.namespace} radvd -C {STATE}/ra/{router.id}.radvd.conf -p $
         lines = self.run("ps", "-eo", "pid,args", "ww").splitlines()[1:]
         return next(int(line.split()[0]) for line in lines if word in line and "ps -eo" not in line)
 
+    def take(self, device: str, address: str) -> None:
+        """A device of this machine is the node's from now on, up, under the same name."""
+        subprocess.run(["ip", "link", "set", device, "netns", str(self._leader)], check=True)
+        self.shell(f"ip address add {address} dev {device}\nip link set {device} up")
+
     def start_ovs(self) -> None:
         self.shell(_START_OVS)
 

@@ -82,15 +82,7 @@ class SwitchNode:
 
     def add_as_neutron(self, plugs: Sequence[Plug], *, kind: str = "internal") -> None:
         """Ports that forward, as the L3 agent plugs and the OVS agent wires them."""
-        words = ["ovs-vsctl"]
-        for plug in plugs:
-            words += ["--", "add-port", plug.bridge, plug.name, f"tag={plug.tag}"]
-            words += [f"other_config:{name}={value}" for name, value in plug.other_config.items()]
-            words += ["--", "set", "interface", plug.name, f"type={kind}"]
-            words += [f'external_ids:{name}="{value}"' for name, value in plug.external_ids.items()]
-            if plug.mtu:
-                words.append(f"mtu_request={plug.mtu}")
-        self.node.run(*words)
+        self.node.run("ovs-vsctl", *words_as_neutron(plugs, kind=kind))
 
     def _call(self, method: str, *arguments: object, **named: object) -> Any:
         line = self.node.run(*DRIVER, stdin=self._asked(method, *arguments, **named))
@@ -101,6 +93,19 @@ class SwitchNode:
 
     def _asked(self, method: str, *arguments: object, **named: object) -> str:
         return base64.b64encode(pickle.dumps((method, arguments, named))).decode()
+
+
+def words_as_neutron(plugs: Sequence[Plug], *, kind: str = "internal") -> list[str]:
+    """What `ovs-vsctl` is told so that the ports forward."""
+    words = []
+    for plug in plugs:
+        words += ["--", "add-port", plug.bridge, plug.name, f"tag={plug.tag}"]
+        words += [f"other_config:{name}={value}" for name, value in plug.other_config.items()]
+        words += ["--", "set", "interface", plug.name, f"type={kind}"]
+        words += [f'external_ids:{name}="{value}"' for name, value in plug.external_ids.items()]
+        if plug.mtu:
+            words.append(f"mtu_request={plug.mtu}")
+    return words
 
 
 def plugs(count: int, *, first: int = 0) -> tuple[Plug, ...]:

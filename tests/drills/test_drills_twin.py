@@ -2,24 +2,49 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import pytest
 
 from hotspare.lab.cluster_file import GATEWAY
 from lab_parts import Lab, eventually
-from lab_twin import Twin, drilled, overhearing, silent, twinned
+from lab_twin import FRESH_S, MARKER, WITNESS, Twin, drilled, overhearing, silent, twinned
 
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),  # of openstacksdk, about itself
 ]
 
+AGENTS = f"cat /run/hotspare/{GATEWAY}-*.pid"
+TAKEOVERS = 10
+
 
 @pytest.fixture(scope="module")
 def twin(lab: Lab) -> Iterator[Twin]:
     with twinned(lab) as made:
         yield made
+
+
+@contextmanager
+def cut(twin: Twin, node: str, *networks: str) -> Iterator[None]:
+    """The node's cables to these networks are cut, and healed afterwards."""
+    try:
+        for network in networks:
+            twin.lab.lab("cut", node, network)
+        yield
+    finally:
+        for network in networks:
+            twin.lab.lab("heal", node, network)
+
+
+def all_well(twin: Twin, carrier: str, spare: str) -> None:
+    """Every router is served, by this node alone and with its agents, and the other one has a fresh and silent twin.
+
+    Sooner told than by `Twin.fresh`: what a monitor in depth said meanwhile stands for a minute.
+    """
+    twin.served_by(carrier, with_agents=True)
+    eventually(lambda: twin.is_fresh(spare), within_s=FRESH_S, what=f"{spare} has a fresh twin")
+    assert silent(twin, spare)
 
 
 def test_the_twin_of_a_node_that_loses_its_power_forwards_and_connections_live_on(twin, tmp_path):
@@ -31,8 +56,7 @@ def test_the_twin_of_a_node_that_loses_its_power_forwards_and_connections_live_o
 
 def test_a_stager_that_is_killed_costs_no_router_and_is_back_with_a_fresh_twin(twin):
     carrier, spare = twin.carrier(), twin.spare()
-    agents = f"cat /run/hotspare/{GATEWAY}-*.pid"
-    before = twin.lab.ssh(carrier, agents)
+    before = twin.lab.ssh(carrier, AGENTS)
     with overhearing(twin.lab, spare) as heard:
         for node in (spare, carrier):
             dead = twin.stager_pid(node)
@@ -43,7 +67,7 @@ def test_a_stager_that_is_killed_costs_no_router_and_is_back_with_a_fresh_twin(t
         twin.fresh()
     assert not heard.frames
     assert twin.carrier() == carrier
-    assert twin.lab.ssh(carrier, agents) == before
+    assert twin.lab.ssh(carrier, AGENTS) == before
 
 
 def test_a_spare_that_loses_its_power_says_nothing_when_it_boots(twin):
@@ -102,6 +126,108 @@ def test_a_takeover_over_and_back_serves_every_router_and_leaves_nothing_behind(
             assert silent(twin, carrier)
         assert not heard.frames
         assert twin.carrier() == spare
+
+
+def test_a_carrier_without_its_public_or_its_tenant_network_keeps_the_gateway_and_says_of_the_first(twin):
+    """Another node may be no better off, and no restart would bring an uplink back: that is told, and is no failure."""
+    carrier, spare = twin.standing()
+    before = twin.lab.ssh(carrier, AGENTS)
+    uplink_is_missed = lambda: "does not answer" in str(twin.lines())  # noqa: E731
+    with overhearing(twin.lab, spare) as heard:
+        with cut(twin, carrier, "public"):
+            eventually(uplink_is_missed, within_s=120, what="the monitor tells of its uplink")
+            assert twin.promoted() == [carrier]
+        with cut(twin, carrier, "tenant"):
+            # The monitor that has found the uplink well again has run without the tenant network.
+            eventually(lambda: not uplink_is_missed(), within_s=120, what="the monitor has looked again")
+            assert twin.promoted() == [carrier]
+        all_well(twin, carrier, spare)
+    assert not heard.frames
+    assert twin.lab.ssh(carrier, AGENTS) == before
+
+
+@pytest.mark.parametrize("network", ["mgmt", "ring2"])
+def test_a_carrier_that_loses_one_ring_loses_nothing_and_its_twin_follows_on_the_other(twin, network):
+    carrier, spare = twin.standing()
+    before = twin.lab.ssh(carrier, AGENTS)
+    other = str(twin.lab.layout.machine(carrier).address("ring2" if network == "mgmt" else "mgmt"))
+    reached_by = lambda: str(twin.state(spare).get("peers", {}).get(carrier))  # noqa: E731
+    with overhearing(twin.lab, spare) as heard:
+        with cut(twin, carrier, network):
+            links = lambda: twin.lab.ssh(WITNESS, "corosync-cfgtool -s")  # noqa: E731
+            eventually(lambda: "disconnected" in links(), within_s=60, what="Corosync misses a link")
+            eventually(lambda: reached_by().startswith(other), within_s=60, what=lambda: f"by {other}: {reached_by()}")
+            twin.served_by(carrier)
+        all_well(twin, carrier, spare)
+    assert not heard.frames
+    assert twin.lab.ssh(carrier, AGENTS) == before
+
+
+def test_a_carrier_that_loses_both_rings_is_fenced_and_its_twin_takes_over(twin):
+    old, new = twin.standing()
+    with overhearing(twin.lab, old, new) as heard:
+        with cut(twin, old, "ring2", "mgmt"):
+            twin.served_by(new)
+            eventually(lambda: twin.is_fenced(old), within_s=60, what=f"{old} is fenced")
+        twin.lab.lab("power", old, "on")
+        all_well(twin, new, old)
+    assert heard.turns() == [old, new]
+
+
+def test_a_node_that_dies_while_it_is_promoted_leaves_all_routers_to_the_one_that_gave_them_up(twin):
+    old, new = twin.standing()
+    with overhearing(twin.lab, old, new) as heard:
+        twin.standby(old)
+        try:
+            twin.lab.ssh(new, f"until grep -qx -e promoting -e promoted {MARKER}; do :; done", timeout_s=60)
+            twin.lab.lab("power", new, "off")
+            assert not twin.has_started_l3(new), "the power was cut too late: the agents had adopted the routers"
+        finally:
+            twin.online(old)
+        twin.served_by(old)
+        eventually(lambda: twin.is_fenced(new), within_s=60, what=f"{new} is fenced")
+        twin.lab.lab("power", new, "on")
+        all_well(twin, old, new)
+    assert heard.turns() in ([old], [old, new, old])
+
+
+def test_a_node_that_dies_while_it_is_demoted_leaves_all_routers_to_its_twin(twin):
+    """Its stager hangs, so that the demotion takes long enough to be met."""
+    old, new = twin.standing()
+    with overhearing(twin.lab, old, new) as heard:
+        twin.lab.ssh(old, f"kill -STOP {twin.stager_pid(old)}")
+        twin.standby(old)
+        try:
+            twin.lab.ssh(old, "until pgrep -f 'hotspare/[g]ateway demote' >/dev/null; do :; done", timeout_s=60)
+            twin.lab.lab("power", old, "off")
+            assert twin.promoted() != [new]
+        finally:
+            twin.online(old)
+        twin.served_by(new)
+        eventually(lambda: twin.is_fenced(old), within_s=60, what=f"{old} is fenced")
+        twin.lab.lab("power", old, "on")
+        all_well(twin, new, old)
+    assert heard.turns() == [old, new]
+
+
+def test_ten_takeovers_in_a_row_lose_no_router_and_never_have_two_nodes_speak(twin):
+    nodes = twin.standing()
+    begun = twin.lab.ssh(WITNESS, "date +%s").strip()
+    with overhearing(twin.lab, *nodes) as heard:
+        for turn in range(TAKEOVERS):
+            old, new = nodes[turn % 2], nodes[1 - turn % 2]
+            twin.standby(old)
+            try:
+                twin.served_by(new)
+            finally:
+                twin.online(old)
+            eventually(lambda old=old: twin.is_fresh(old), within_s=120, what=f"{old} has a fresh twin")
+        all_well(twin, nodes[TAKEOVERS % 2], nodes[1 - TAKEOVERS % 2])
+    assert heard.turns() == [nodes[turn % 2] for turn in range(TAKEOVERS + 1)]
+    said = [twin.lab.ssh(node, f"journalctl -q -o cat --since @{begun} -t hotspare-stager") for node in nodes]
+    promotions = [line for text in said for line in text.splitlines() if "event=twin.promoted" in line]
+    assert len(promotions) == TAKEOVERS
+    assert all(" cold=0 " in line for line in promotions), promotions
 
 
 def test_takeovers_over_and_back_lose_nothing(twin, tmp_path):

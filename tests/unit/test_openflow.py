@@ -17,6 +17,8 @@ DUMP = """\
  table=60, priority=9,in_port=17 actions=drop
  table=60, priority=9,in_port=LOCAL actions=output:patch_tun
  table=60, send_flow_rem importance=5, dl_vlan=4 actions=pop_vlan,LOCAL
+ cookie=0x0, table=61, reset_counts priority=1 actions=NORMAL
+ reset_counts priority=2 actions=NORMAL
 """  # noqa: E501
 
 
@@ -36,6 +38,8 @@ def test_cookies_what_was_learned_and_numbered_ports_are_no_part_of_a_flow() -> 
         "table=23, dl_vlan=3 actions=drop",
         "table=60, priority=9,in_port=LOCAL actions=output:patch_tun",
         "table=60, send_flow_rem importance=5, dl_vlan=4 actions=pop_vlan,LOCAL",
+        "table=61, priority=1 actions=NORMAL",
+        "priority=2 actions=NORMAL",
     }
 
 

@@ -15,6 +15,8 @@ ADD_DROP_PARKED = f"cookie={OUR_COOKIE:#x},table=0,{DROP_PARKED.replace(' ', ','
 """What `ovs-ofctl add-flow` takes."""
 
 _COOKIE = re.compile(r"\bcookie=0x[0-9a-f]+, ?")
+_RESET = re.compile(r"\breset_counts ")
+"""How a flow was added (by OpenFlow 1.0, as ovs-ofctl does), not how it forwards; `replace-flows` does not keep it."""
 _TIMEOUT = re.compile(r"\b(?:idle|hard)_timeout=")
 _NUMBERED_IN = re.compile(r"\bin_port=\d+\b")
 _NUMBERED_OUT = re.compile(r"(?:^|,)output:\d+(?=,|$)")
@@ -58,5 +60,6 @@ def _is_lasting(line: str) -> bool:
 
 def _normal(line: str) -> str:
     match, _, actions = _COOKIE.sub("", line).partition("actions=")
+    match = _RESET.sub("", match)
     left = _NUMBERED_OUT.sub("", actions).lstrip(",")
     return f"{match}actions={left or 'drop'}"

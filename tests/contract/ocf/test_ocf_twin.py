@@ -271,7 +271,7 @@ def test_what_the_agent_parks_by_itself_can_be_found_by_nobody_but_a_stager(prep
     assert gateway(node, "demote").code == 0
     hidden = node.run("ovs-vsctl", "get", "interface", router.qr, "external_ids")
     assert f'hotspare-iface-id="{ids}"' in hidden
-    assert "hotspare-gateway=edge" in hidden
+    assert "hotspare-gateway=edge" in node.run("ovs-vsctl", "get", "port", router.qr, "external_ids")
     assert "{iface-id" not in hidden.replace(" ", "")
     assert ", iface-id" not in hidden
     assert f'tag="{LOCAL_VLAN}"' in node.run("ovs-vsctl", "get", "port", router.qr, "other_config")
@@ -436,6 +436,15 @@ def test_a_node_that_carries_a_gateway_keeps_no_twin_of_another(prepared: OcfNod
     assert gateway(node, "demote", name="other", port="5410").code == 0
     assert gateway(node, "monitor").code == 0
     assert len(stagers(node)) == 2
+
+
+def test_what_another_gateways_stager_has_left_here_is_cleaned_before_a_promotion(prepared: OcfNode) -> None:
+    node = prepared
+    (router,) = spare_with_twin(node, 1)
+    node.run("ovs-vsctl", "set", "port", router.qr, "external_ids:hotspare-gateway=other")
+    assert gateway(node, "promote").code == 0
+    assert asked(node) == []
+    assert is_clean(node)
 
 
 def test_a_promotion_that_was_killed_is_made_whole_by_the_next(prepared: OcfNode) -> None:

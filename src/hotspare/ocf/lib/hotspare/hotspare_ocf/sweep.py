@@ -282,7 +282,8 @@ def _parking(port: Port) -> ovsdb.Operation:
 
 def _parked_and_hidden(place: Site, ports: tuple[Port, ...], owner: str) -> list[ovsdb.Operation]:
     """Live ports are parked, and an Open vSwitch agent that is started by hand does not see any of them as a port to
-    wire: what it knows them by is kept under other names, and the VLAN in which they forward in `other_config:tag`.
+    wire: what it knows them by is kept under other names, and the VLAN in which they forward in `other_config:tag`. The
+    stager takes them for its own by the owner that is written on the Port (hotspare/codec/ovsdb_rows.py).
     """
     try:
         with ovsdb.Ovsdb(min(place.deadline, time.monotonic() + _ANSWER_WAIT_S)) as database:
@@ -294,18 +295,19 @@ def _parked_and_hidden(place: Site, ports: tuple[Port, ...], owner: str) -> list
     operations: list[ovsdb.Operation] = []
     for port in ports:
         tag = tags.get(port.row)
+        row: list[object] = ["_uuid", "==", ["uuid", port.row]]
         if port.is_live:
             operations.append(_parking(port))
         if port.is_live and isinstance(tag, int) and tag != DEAD_VLAN:
-            row: list[object] = ["_uuid", "==", ["uuid", port.row]]
             operations.append(_inserted("Port", row, "other_config", {"tag": str(tag)}))
         shown = {name: value for name, value in ids.get(port.name, {}).items() if name in _SHOWN_BY}
         if shown:
             named: list[object] = ["name", "==", port.name]
-            hidden = {f"hotspare-{name}": value for name, value in shown.items()} | {"hotspare-gateway": owner}
+            hidden = {f"hotspare-{name}": value for name, value in shown.items()}
             removal = ["external_ids", "delete", ["set", list(shown)]]
             operations.append({"op": "mutate", "table": "Interface", "where": [named], "mutations": [removal]})
             operations.append(_inserted("Interface", named, "external_ids", hidden))
+            operations.append(_inserted("Port", row, "external_ids", {"hotspare-gateway": owner}))
     return operations
 
 

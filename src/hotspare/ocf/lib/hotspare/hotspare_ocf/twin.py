@@ -32,7 +32,7 @@ _YOUNG_S = 30.0
 """So long after its launch a stager may still be importing, on a machine that is busy."""
 
 _OWNER = "hotspare-gateway"
-"""In an Interface's external_ids: the gateway whose twin it is part of."""
+"""In a Port's external_ids: the gateway whose twin it is part of."""
 
 
 def begin(call: Call) -> None:
@@ -170,7 +170,7 @@ def _owners() -> set[str]:
 
     try:
         with ovsdb.Ovsdb(time.monotonic() + _ASK_S) as database:
-            rows = database.select(Interface=("external_ids",))["Interface"]
+            rows = database.select(Port=("external_ids",))["Port"]
     except ovsdb.OvsdbError as error:
         raise StagerError(str(error)) from error
     return {owner for row in rows if (owner := ovsdb.mapping(row["external_ids"]).get(_OWNER))}
