@@ -196,9 +196,12 @@ ip netns exec {router.namespace} radvd -C {STATE}/ra/{router.id}.radvd.conf -p $
 
 @contextmanager
 def booted(image: Path) -> Iterator[OcfNode]:
-    """A node over the image, which stays as it is; nothing of the node is left afterwards."""
+    """A node over the image, which stays as it is; nothing of the node is left afterwards, also where this process is
+    killed.
+    """
     container = subprocess.Popen(
-        ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", f"--directory={image}", "--volatile=overlay",
+        ["setpriv", "--pdeathsig", "KILL",
+         "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", f"--directory={image}", "--volatile=overlay",
          "--as-pid2", "--private-network", "--capability=all", "--bind=/dev/net/tun", "--pipe",
          f"--machine=ocf-{os.getpid()}", "sleep", "infinity"],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
