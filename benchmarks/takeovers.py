@@ -12,6 +12,7 @@ from typing import Any
 
 from figures import Figure
 from hotspare.lab.cluster_file import GATEWAY, cluster_yaml
+from hotspare.lab.layout import Choices
 from hotspare.model.drill import Strategy
 from lab_parts import Lab
 from lab_twin import Twin, grown
@@ -103,7 +104,7 @@ class Takeovers:
     def _cold(self) -> Iterator[None]:
         file = self._lab.layout.cluster_yaml
         own = file.read_text()
-        file.write_text(cluster_yaml(self._lab.layout, Strategy.COLD))
+        file.write_text(cluster_yaml(self._lab.layout, Choices(Strategy.COLD)))
         try:
             self._lab.hotspare("apply", timeout_s=900)
             yield
