@@ -90,7 +90,8 @@ def tell(name: str, figures: Sequence[Figure], notes: Sequence[str]) -> bool:
 def _plain(figure: Figure) -> dict[str, object]:
     return {
         "what": figure.what, "unit": figure.unit, "ours": figure.ours, "peer": figure.peer,
-        "median_ours": median(figure.ours), "median_peer": median(figure.peer) if figure.peer else None,
+        "median_ours": median(figure.ours) if figure.ours else None,
+        "median_peer": median(figure.peer) if figure.peer else None,
         "share": figure.share, "asked": figure.asked, "met": figure.met,
     }  # fmt: skip
 

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from hotspare.model.errors import HotspareError
 from hotspare.ports import Tell
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
+DYING_S, POLL_S = 3.0, 0.05
 S = TypeVar("S")
 
 
@@ -61,18 +63,25 @@ def leave(code: int) -> None:
 def only_one(state_dir: str, what: str) -> int:
     """This is the only daemon with this directory on this machine, for as long as the descriptor is open.
 
+    One that was killed is waited for: its threads may hold the lock for a moment after it counts as dead.
+
     Raises:
         OSError: another one runs; `what` says of what.
     """
     directory = Path(state_dir)
     directory.mkdir(mode=0o750, parents=True, exist_ok=True)
     lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise OSError(f"another {what} runs on this node: it holds {directory}/lock") from None
-    return lock
+    until_s = time.monotonic() + DYING_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < until_s:
+                time.sleep(POLL_S)
+                continue
+            os.close(lock)
+            raise OSError(f"another {what} runs on this node: it holds {directory}/lock") from None
+        return lock
 
 
 def descriptors_raised() -> int:
