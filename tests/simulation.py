@@ -16,6 +16,15 @@ from hotspare.plan import configuration, reconcile
 from ocf_node import OcfNode
 
 CIB = "/run/simulated.xml"
+THREE_NODES = """\
+cluster: {{name: edge}}
+nodes:
+  net1: {{rings: [10.9.0.1], fence: {{agent: fence_ipmilan, ip: 10.8.0.1, username: admin, password_file: bmc}}}}
+  net2: {{rings: [10.9.0.2], fence: {{agent: fence_ipmilan, ip: 10.8.0.2, username: admin, password_file: bmc}}}}
+  net3: {{rings: [10.9.0.3], fence: {{agent: fence_ipmilan, ip: 10.8.0.3, username: admin, password_file: bmc}}}}
+neutron: {{cloud: lab}}
+"""
+"""The beginning of a cluster's file, to be formatted with what follows it."""
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,17 @@ def all_well(twin: Twin, carrier: str, spare: str) -> None:
     assert silent(twin, spare)
 
 
+def fenced(twin: Twin, node: str) -> None:
+    """The cluster has proved the node off, and does not do so later, when it has its power again."""
+    eventually(lambda: twin.is_fenced(node), within_s=120, what=f"{node} is fenced")
+
+
+def back(twin: Twin, node: str, *, carrier: str) -> None:
+    """A node that was fenced has its power again, and keeps a twin."""
+    twin.lab.lab("power", node, "on")
+    all_well(twin, carrier, node)
+
+
 def test_the_twin_of_a_node_that_loses_its_power_forwards_and_connections_live_on(twin, tmp_path):
     carrier = twin.carrier()
     report = drilled(twin, tmp_path, "poweroff")
@@ -74,7 +85,7 @@ def test_a_spare_that_loses_its_power_says_nothing_when_it_boots(twin):
     spare = twin.spare()
     with overhearing(twin.lab, spare) as heard:
         twin.lab.lab("power", spare, "off")
-        eventually(lambda: twin.is_fenced(spare), within_s=120, what=f"{spare} is fenced, that it is not later")
+        fenced(twin, spare)
         twin.lab.lab("power", spare, "on")
         twin.fresh()
         assert silent(twin, spare)
@@ -168,9 +179,8 @@ def test_a_carrier_that_loses_both_rings_is_fenced_and_its_twin_takes_over(twin)
     with overhearing(twin.lab, old, new) as heard:
         with cut(twin, old, "ring2", "mgmt"):
             twin.served_by(new)
-            eventually(lambda: twin.is_fenced(old), within_s=60, what=f"{old} is fenced")
-        twin.lab.lab("power", old, "on")
-        all_well(twin, new, old)
+            fenced(twin, old)
+        back(twin, old, carrier=new)
     assert heard.turns() == [old, new]
 
 
@@ -185,9 +195,8 @@ def test_a_node_that_dies_while_it_is_promoted_leaves_all_routers_to_the_one_tha
         finally:
             twin.online(old)
         twin.served_by(old)
-        eventually(lambda: twin.is_fenced(new), within_s=60, what=f"{new} is fenced")
-        twin.lab.lab("power", new, "on")
-        all_well(twin, old, new)
+        fenced(twin, new)
+        back(twin, new, carrier=old)
     assert heard.turns() in ([old], [old, new, old])
 
 
@@ -204,9 +213,8 @@ def test_a_node_that_dies_while_it_is_demoted_leaves_all_routers_to_its_twin(twi
         finally:
             twin.online(old)
         twin.served_by(new)
-        eventually(lambda: twin.is_fenced(old), within_s=60, what=f"{old} is fenced")
-        twin.lab.lab("power", old, "on")
-        all_well(twin, new, old)
+        fenced(twin, old)
+        back(twin, old, carrier=new)
     assert heard.turns() == [old, new]
 
 

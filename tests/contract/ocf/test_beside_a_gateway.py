@@ -4,23 +4,20 @@ import pytest
 
 from hotspare.codec import spec_yaml
 from ocf_node import OcfNode
-from simulation import Simulation, begun
+from simulation import THREE_NODES, Simulation, begun
 
 pytestmark = pytest.mark.lab
 
 AGENTS = ("gw-ovs", "gw-l3", "gw-metadata")
-FILE = """\
-cluster: {{name: edge}}
-nodes:
-  net1: {{rings: [10.9.0.1], fence: {{agent: fence_ipmilan, ip: 10.8.0.1, username: admin, password_file: bmc}}}}
-  net2: {{rings: [10.9.0.2], fence: {{agent: fence_ipmilan, ip: 10.8.0.2, username: admin, password_file: bmc}}}}
-  net3: {{rings: [10.9.0.3], fence: {{agent: fence_ipmilan, ip: 10.8.0.3, username: admin, password_file: bmc}}}}
-neutron: {{cloud: lab}}
+FILE = (
+    THREE_NODES
+    + """\
 gateways: {{gw: {{nodes: [net1, net2]}}}}
 resources:
   vtep: {{agent: "ocf:heartbeat:IPaddr2", parameters: {{ip: 10.0.0.5}}, with: gw, before: agents, critical: {critical}}}
   natlog: {{script: natlog, with: gw, after: agents}}
 """
+)
 
 
 @pytest.fixture

@@ -8,20 +8,17 @@ import pytest
 
 from hotspare.codec import spec_yaml
 from ocf_node import OcfNode
-from simulation import CIB, Simulation, begun
+from simulation import CIB, THREE_NODES, Simulation, begun
 
 pytestmark = pytest.mark.lab
 
 NODES = ("net1", "net2", "net3")
-FILE = """\
-cluster: {{name: edge}}
-nodes:
-  net1: {{rings: [10.9.0.1], fence: {{agent: fence_ipmilan, ip: 10.8.0.1, username: admin, password_file: bmc}}}}
-  net2: {{rings: [10.9.0.2], fence: {{agent: fence_ipmilan, ip: 10.8.0.2, username: admin, password_file: bmc}}}}
-  net3: {{rings: [10.9.0.3], fence: {{agent: fence_ipmilan, ip: 10.8.0.3, username: admin, password_file: bmc}}}}
-neutron: {{cloud: lab}}
+FILE = (
+    THREE_NODES
+    + """\
 gateways: {{gw: {{strategy: {strategy}, nodes: [net1, net2, net3]}}}}
 """
+)
 SPARE = {"cold": 100, "twin": 180}
 
 
