@@ -75,8 +75,7 @@ def twinned(lab: Lab) -> Iterator["Twin"]:
 
 def grown(lab: Lab, routers: int) -> None:
     """The lab has so many routers, if it had fewer. Whether they are served is not waited for."""
-    strategy = ("--strategy", str(Strategy.TWIN))
-    lab.lab("up", *strategy, "--routers", str(routers), timeout_s=900)
+    lab.lab("up", "--strategy", str(Strategy.TWIN), "--routers", str(routers), timeout_s=900)
 
 
 @dataclass(frozen=True)

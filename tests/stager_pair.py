@@ -312,7 +312,19 @@ class Pair:
 
     def equal(self, *, within_s: float = 60) -> None:
         """The spare's twin has become what the carrier is, as the tools tell it, and as the stager does."""
-        eventually(self._is_equal, within_s=within_s, what="the twin is equal to the carrier's plane")
+        eventually(
+            self._is_equal,
+            within_s=within_s,
+            what=lambda: f"the twin is equal to the carrier's plane: {self._difference()}",
+        )
+
+    def _difference(self) -> str:
+        """What is not equal, for whoever reads a failure."""
+        carrier, spare = self.carrier.plane(), self.spare.plane()
+        differ = sorted(name for name in carrier.keys() | spare.keys() if carrier.get(name) != spare.get(name))
+        log = f"tail -30 /var/log/hotspare/{GATEWAY}.stager.log"
+        told = "\n".join(f"{one.name}: {one.state()}\n{one.node.shell(log)}" for one in (self.carrier, self.spare))
+        return f"{len(differ)} differ: {differ[:5]}\n{told}"
 
     def _is_equal(self) -> bool:
         if not str(self.spare.state().get("twin", "")).startswith("fresh"):

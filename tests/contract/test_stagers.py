@@ -15,7 +15,7 @@ from stager_pair import MadeRouter, Pair, StagerNode, paired, routers
 pytestmark = pytest.mark.lab
 
 MANY, SOME, FEW = 100, 40, 5
-DEGRADED = 190
+PROMOTED, DEGRADED, DEGRADED_PROMOTED = 8, 190, 191
 """Source: hotspare_ocf/codes.py."""
 
 
@@ -97,3 +97,27 @@ def test_what_a_node_has_parked_without_its_stager_is_the_twin_that_its_next_sta
     pair.equal()
     assert ids(pair.spare) == before
     assert pair.spare.live_ports() == set()
+
+
+def test_stagers_that_are_killed_while_a_gateway_moves_leave_one_node_that_forwards_and_one_that_is_silent(pair):
+    made, moments = routers(SOME), Random(8)
+    everything = names(made, changed=False)
+    pair.carrier.make(made)
+    pair.equal()
+    for _turn in range(6):
+        with pair.carrier.killing_stager(moments.uniform(0.0, 0.3)):
+            assert pair.carrier.gateway("demote").code == 0
+        assert pair.carrier.live_ports() == set()
+        assert pair.spare.heard() == set()
+        pair.carrier.listen()
+        with pair.spare.killing_stager(moments.uniform(0.0, 0.3)):
+            assert pair.spare.gateway("promote").code == 0
+        pair = pair.turned()
+        monitored(pair.carrier, PROMOTED, DEGRADED_PROMOTED)
+        monitored(pair.spare, 0, DEGRADED)
+        if not pair.carrier.ports():
+            assert "qrouter-" not in pair.carrier.node.run("ip", "netns", "list")
+            pair.carrier.make(made)  # as the agents do where the takeover was a cold one
+        assert pair.carrier.live_ports() == everything
+        pair.equal()
+    assert pair.spare.heard() == set()
