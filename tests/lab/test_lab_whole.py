@@ -77,6 +77,13 @@ def test_up_again_keeps_what_is_there(lab):
     assert topology(lab) == before
 
 
+def test_up_waits_for_a_keystone_that_went_away(lab):
+    before = topology(lab)
+    lab.ssh("ctl", "systemctl stop keystone && systemd-run --on-active=6 systemctl start keystone")
+    lab.lab("up", timeout_s=300)
+    assert topology(lab) == before
+
+
 def test_nobody_but_root_reads_the_labs_secrets(lab):
     assert lab.state_dir.stat().st_mode & 0o077 == 0
     for path in (lab.layout.clouds_yaml, lab.layout.ssh_key, lab.layout.bmc_password):

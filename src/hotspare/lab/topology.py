@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from keystoneauth1.exceptions import ClientException, ConnectFailure
 from openstack.connection import Connection
 from openstack.exceptions import SDKException
 
@@ -19,7 +20,8 @@ from hotspare.lab import console
 from hotspare.lab.layout import NETWORK, Layout
 from hotspare.lab.openstack.cloud import connect
 from hotspare.lab.openstack.nodes import PLUG_VMS
-from hotspare.lab.openstack.services import COMPUTE, PUBLIC
+from hotspare.lab.openstack.ready import state_of_units
+from hotspare.lab.openstack.services import COMPUTE, CONTROLLER, PUBLIC
 from hotspare.lab.plan_of_routers import Plan, highest_number, plan_for
 from hotspare.model.errors import RefusedError, TimedOutError
 
@@ -27,6 +29,8 @@ IN_FLIGHT_MAX = 4
 """More only makes each call slower: the API has two processes."""
 PLUG_TIMEOUT_S = 120.0
 WIRED_TIMEOUT_S = 120.0
+API_AWAY_MAX_S = 60.0
+"""The controller's systemd starts a service that died again after 2 s; Keystone loads for 5 s on an idle machine."""
 POLL_S = 0.5
 
 Progress = Callable[[str], None]
@@ -73,17 +77,31 @@ class RouterRecord:
 def create(layout: Layout, *, routers: int, progress: Progress) -> dict[str, Any]:
     """At least `routers` routers are there, wired on the compute node; what topology.json has to say about all.
 
+    An API that went away is waited for: what was made before is found again by its name.
+
     Raises:
         RefusedError: the API refused something.
-        TimedOutError: the compute node's agent did not wire a VM in time.
+        TimedOutError: the compute node's agent did not wire a VM in time, or no API took connections for a minute.
     """
-    try:
-        with connect(layout) as cloud:
-            return _create(layout, cloud, routers, progress)
-    except SDKException as error:
-        raise RefusedError(
-            f"Neutron or Keystone refused: {error}", code=getattr(error, "status_code", 1) or 1
-        ) from error
+    away_since: float | None = None
+    while True:
+        try:
+            with connect(layout) as cloud:
+                return _create(layout, cloud, routers, progress)
+        except ConnectFailure as error:
+            if away_since is None:
+                away_since = time.monotonic()
+                progress(f"waiting for an API that went away\n{state_of_units(layout)}".strip())
+            if time.monotonic() - away_since > API_AWAY_MAX_S:
+                raise TimedOutError(
+                    f"no connection for {API_AWAY_MAX_S:g} s: {error}\n{state_of_units(layout)}".strip(),
+                    hint=f"hotspare lab ssh {CONTROLLER} --name {layout.name} -- journalctl -p warning",
+                ) from error
+            time.sleep(POLL_S)
+        except (ClientException, SDKException) as error:
+            raise RefusedError(
+                f"Neutron or Keystone refused: {error}", code=getattr(error, "status_code", 1) or 1
+            ) from error
 
 
 def _create(layout: Layout, cloud: Connection, routers: int, progress: Progress) -> dict[str, Any]:

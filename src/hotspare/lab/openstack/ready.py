@@ -44,7 +44,7 @@ def _until(holds: Callable[[], bool], otherwise: str, layout: Layout, deadline: 
     while not holds():
         if time.monotonic() > deadline:
             raise TimedOutError(
-                f"{otherwise} after {READY_TIMEOUT_S:g} s\n{_state_of_units(layout)}",
+                f"{otherwise} after {READY_TIMEOUT_S:g} s\n{state_of_units(layout)}",
                 hint=f"hotspare lab ssh {CONTROLLER} --name {layout.name} -- journalctl -p warning",
             )
         time.sleep(POLL_S)
@@ -67,7 +67,8 @@ def _agent_alive(layout: Layout) -> bool:
         return False
 
 
-def _state_of_units(layout: Layout) -> str:
+def state_of_units(layout: Layout) -> str:
+    """What the controller's systemd says of services that failed or still start; empty where all run."""
     try:
         listed = ("systemctl", "list-units", "--plain", "--no-legend", "--state=failed,activating")
         return console.run(layout, CONTROLLER, listed, timeout_s=10).strip()
