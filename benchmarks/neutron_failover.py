@@ -18,7 +18,7 @@ from hotspare.lab.cluster_file import GATEWAY
 from hotspare.lab.namespace import entered
 from hotspare.lab.openstack.cloud import connect
 from lab_parts import Lab, eventually
-from lab_routers import NODES, bind
+from lab_routers import NODES, rebind
 from outside import await_all, pinging
 
 AGENTS = ("neutron-openvswitch-agent", "neutron-l3-agent", "neutron-metadata-agent")
@@ -168,15 +168,7 @@ class _Peers:
 
     def bound_to(self, hosts: tuple[str, ...], *, served: bool = True) -> None:
         """The routers are bound to these hosts' agents in turn and, where that is asked, served."""
-
-        def bind_all(network: Any) -> None:
-            agents = {agent.host: agent.id for agent in network.agents(agent_type="L3 agent")}
-            routers = sorted(network.routers(), key=lambda router: router.name)
-            wanted = [(router, agents[hosts[number % len(hosts)]]) for number, router in enumerate(routers)]
-            with ThreadPoolExecutor(AT_ONCE) as at_once:
-                tuple(at_once.map(lambda pair: bind(network, *pair), wanted))
-
-        self._asked(bind_all)
+        self._asked(lambda network: rebind(network, hosts))
         if served:
             await_all(self._lab, within_s=SERVED_S)
 

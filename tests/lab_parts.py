@@ -18,15 +18,21 @@ HOTSPARE = str(Path(sys.executable).with_name("hotspare"))
 
 def eventually(true: Callable[[], bool], *, within_s: float, what: str | Callable[[], str]) -> None:
     """`true()` became true within the limit; fails the test with `what` otherwise, or with what that says then."""
+    if not awaited(true, within_s=within_s):
+        pytest.fail(f"not within {within_s:g} s: {what if isinstance(what, str) else what()}")
+
+
+def awaited(true: Callable[[], bool], *, within_s: float) -> bool:
+    """Whether `true()` became true within the limit."""
     deadline = time.monotonic() + within_s
     pause = threading.Event()
     while True:
         begun = time.monotonic()
         if true():
-            return
+            return True
         now = time.monotonic()
         if now > deadline:
-            pytest.fail(f"not within {within_s:g} s: {what if isinstance(what, str) else what()}")
+            return False
         # Looking, too, takes from the machine on which it has to become true: at most half of the time.
         pause.wait(min(max(0.1, now - begun), 1.0))
 
