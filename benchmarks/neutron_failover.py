@@ -19,6 +19,7 @@ from hotspare.lab.namespace import entered
 from hotspare.lab.openstack.cloud import connect
 from lab_parts import Lab, eventually
 from lab_routers import NODES, rebind
+from lab_twin import Twin
 from outside import await_all, pinging
 
 AGENTS = ("neutron-openvswitch-agent", "neutron-l3-agent", "neutron-metadata-agent")
@@ -200,6 +201,8 @@ class _Peers:
         with pinging(self._lab) as pinged:
             self._lab.lab("power", DEAD, "off")
             await_all(self._lab, within_s=BACK_S)
+        # The cluster fences it as well, and one that is on too early would be switched off again.
+        eventually(lambda: Twin(self._lab).is_fenced(DEAD), within_s=ALIVE_S, what=f"{DEAD} is fenced")
         self._lab.lab("power", DEAD, "on")
         machine = self._lab.layout.machine(DEAD)
         eventually(
