@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import time
+from time import monotonic, time
 
 from hotspare.adapters.neutron import NeutronApi
 from hotspare.adapters.site import Fence, Machines
@@ -65,8 +65,8 @@ def drill(path: Path, fault: Fault, *, node: str | None, gateway: str | None) ->
     return Drill(file, order, spec.neutron.cloud)
 
 
-async def status(path: Path) -> StatusView:
-    """The status of the cluster in the file.
+async def status(path: Path, *, within_s: float, tell: Callable[[StatusView], None]) -> StatusView:
+    """The status of the cluster in the file: the first in which all is well, at the latest after `within_s`.
 
     Raises:
         SpecError: the file is wrong.
@@ -87,7 +87,12 @@ async def status(path: Path) -> StatusView:
     )
     neutron = NeutronApi(spec.neutron.cloud) if spec.neutron else None
     async with hosts(file) as remote:
-        return await status_flow.status(wanted, machines(file, remote), neutron, StagerDesks(remote), now=time)
+        site, stagers = machines(file, remote), StagerDesks(remote)
+
+        async def ask() -> StatusView:
+            return await status_flow.status(wanted, site, neutron, stagers, now=time)
+
+        return await status_flow.well(ask, within_s=within_s, tell=tell, now=monotonic)
 
 
 def machines(file: SpecFile, remote: Remote) -> Machines:
