@@ -67,7 +67,7 @@ def svg(report: Report) -> str:
         shares = [1.0, max(4, len(rows)) * ROW_INCH / 0.62]
         lanes = figure.subplots(2, 1, sharex=True, height_ratios=shares)
         end_s = max([1.0, *(mark.after_s for mark in report.phases.marks), *(_end(one, report) for one in rows)])
-        edge_s = end_s * (1 + (TAIL_SHARE_WITH_WAYS if report.journeys else TAIL_SHARE))
+        edge_s = end_s * (1 + _tail([report]))
         _phases(lanes[0], report)
         _outages(lanes[1], report, rows, (end_s, edge_s))
         lanes[1].set_xlim(-end_s * LEAD_SHARE, edge_s)
@@ -115,7 +115,7 @@ def beside(drills: Sequence[Drilled], rows: Sequence[Row]) -> str:
         figure.subplots_adjust(left=0.2, right=0.975, top=1 - head_inch / height_inch, bottom=foot_inch / height_inch)
         ends_s = [_end(one, drilled.report) for drilled in drills for one in drilled.report.outages]
         end_s = max([1.0, *ends_s])
-        edge_s = end_s * (1 + TAIL_SHARE)
+        edge_s = end_s * (1 + _tail([drilled.report for drilled in drills]))
         for number, row in enumerate(rows):
             for place, (drilled, one) in enumerate(zip(drills, row.outages, strict=True)):
                 if one is not None:
@@ -145,6 +145,11 @@ def _saved(figure: Figure, title: str) -> str:
     page = io.StringIO()
     figure.savefig(page, format="svg", metadata={"Date": None, "Title": title})
     return page.getvalue()
+
+
+def _tail(reports: Sequence[Report]) -> float:
+    """The share of the time axis that words after bars take."""
+    return TAIL_SHARE_WITH_WAYS if any(report.journeys for report in reports) else TAIL_SHARE
 
 
 def _end(one: Outage, report: Report) -> float:
