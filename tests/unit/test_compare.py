@@ -1,6 +1,7 @@
 """Drills beside one another: each router's outages together, in one picture, with each one's own report at hand."""
 
 import dataclasses
+import importlib
 import json
 import re
 from pathlib import Path
@@ -22,6 +23,8 @@ from hotspare.model.drill import Fault, Gateway, Strategy
 from hotspare.model.errors import SpecError
 from hotspare.plan.comparison import rows
 from hotspare.plan.drill import judge
+
+importlib.import_module("hotspare.faces.cli.compare")  # its verb is one of the app's from here on
 
 
 def drilled(strategy: Strategy, *backs_s: float):
