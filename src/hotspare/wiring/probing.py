@@ -1,6 +1,6 @@
 """What a drill and a status need."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,8 +65,29 @@ def drill(path: Path, fault: Fault, *, node: str | None, gateway: str | None) ->
     return Drill(file, order, spec.neutron.cloud)
 
 
-async def status(path: Path, *, within_s: float, tell: Callable[[StatusView], None]) -> StatusView:
-    """The status of the cluster in the file: the first in which all is well, at the latest after `within_s`.
+async def status(path: Path) -> StatusView:
+    """The status of the cluster in the file.
+
+    Raises:
+        SpecError: the file is wrong.
+    """
+    async with asking(path) as ask:
+        return await ask()
+
+
+async def well(path: Path, *, within_s: float, tell: Callable[[StatusView], None]) -> StatusView:
+    """Its first status in which all is well, or the last one before the time is over; `tell` hears of those before.
+
+    Raises:
+        SpecError: the file is wrong.
+    """
+    async with asking(path) as ask:
+        return await status_flow.well(ask, within_s=within_s, tell=tell, now=monotonic)
+
+
+@asynccontextmanager
+async def asking(path: Path) -> AsyncGenerator[Callable[[], Awaitable[StatusView]]]:
+    """What asks for the status of the cluster in the file, again and again for as long as the context lasts.
 
     Raises:
         SpecError: the file is wrong.
@@ -92,7 +113,7 @@ async def status(path: Path, *, within_s: float, tell: Callable[[StatusView], No
         async def ask() -> StatusView:
             return await status_flow.status(wanted, site, neutron, stagers, now=time)
 
-        return await status_flow.well(ask, within_s=within_s, tell=tell, now=monotonic)
+        yield ask
 
 
 def machines(file: SpecFile, remote: Remote) -> Machines:

@@ -48,7 +48,7 @@ def status(
     talk = Console(stderr=True, soft_wrap=True)
     with talk.status("asking") as spinner:
         told = teller(spinner.update, talk)
-        view = asyncio.run(probing.status(file, within_s=wait, tell=lambda view: told(screen.troubles(view))))
+        view = asyncio.run(probing.well(file, within_s=wait, tell=lambda view: told(screen.troubles(view))))
     if as_json:
         print(json.dumps(plain(view), indent=2))
     else:
