@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from hotspare.lab.cluster_file import GATEWAY
 from lab_parts import Lab, eventually
@@ -79,6 +80,16 @@ def test_a_stager_that_is_killed_costs_no_router_and_is_back_with_a_fresh_twin(t
     assert not heard.frames
     assert twin.carrier() == carrier
     assert twin.lab.ssh(carrier, AGENTS) == before
+
+
+def test_prometheus_hears_who_carries_and_how_old_the_twin_is(twin):
+    twin.fresh()
+    families = text_string_to_metric_families(twin.lab.hotspare("metrics"))
+    told = {(sample.name, sample.labels.get("node")): sample.value for family in families for sample in family.samples}
+    carrier, spare = twin.carrier(), twin.spare()
+    assert (told["hotspare_gateway_carrier", carrier], told["hotspare_gateway_carrier", spare]) == (1, 0)
+    assert 0 <= told["hotspare_twin_age_seconds", spare] < 60
+    assert told["hotspare_twin_routers", spare] == told["hotspare_gateway_routers_served", None] > 0
 
 
 def test_a_spare_that_loses_its_power_says_nothing_when_it_boots(twin):

@@ -56,6 +56,18 @@ async def test_routers_of_a_fenced_node_are_served_by_the_others():
 
 
 @story
+async def test_a_router_that_came_to_a_node_just_before_its_death_does_not_wait_for_the_others():
+    """No look had seen it there, and the others' agents take their time."""
+    pool = await begun(cloud(hosts=3, routers=9))
+    pool.world.unbind("router-00001", "l3-net2")
+    pool.world.bind("router-00001", "l3-net1")
+    pool.world.wire_s = 150
+    pool.power_off("net1")
+    await pool.until(lambda: pool.agents_of("router-00001") not in ((), ("l3-net1",)), within_s=15)
+    await pool.served(within_s=600)
+
+
+@story
 async def test_a_port_that_is_administratively_down_is_not_waited_for():
     pool = await begun(cloud(hosts=3, routers=3))
     pool.world.set_port("router-00000-0", admin_up=False)

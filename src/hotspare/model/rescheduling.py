@@ -40,6 +40,8 @@ class Settings:
     """The strategy changes back: all routers go to the identity of the pool's name, a cold gateway."""
     unfenced: bool = False
     """The file asks for a cluster without fencing: a node that is lost counts as off."""
+    installed: str = ""
+    """Which installation of the package this is; the daemon is launched anew when there is another one."""
 
 
 @dataclass(frozen=True, slots=True)

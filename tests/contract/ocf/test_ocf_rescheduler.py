@@ -80,7 +80,9 @@ def test_the_daemon_runs_by_itself_with_its_settings_and_nothing_is_left_of_it(p
     assert (started.code, started.err) == (0, "")
     assert daemons(node) == [f"/usr/bin/python3 -m {MODULE} /run/hotspare/mover.json"]
     name = node.run("uname", "-n").strip()
-    assert json.loads(node.run("cat", "/run/hotspare/mover.json")) == {
+    settings = json.loads(node.run("cat", "/run/hotspare/mover.json"))
+    assert settings.pop("installed")
+    assert settings == {
         "resource": "mover",
         "pool": "edge",
         "node": name,
@@ -208,6 +210,21 @@ def test_a_reload_changes_nothing_that_runs(prepared: OcfNode) -> None:
     pid = node.run("cat", "/run/hotspare/mover.pid")
     assert rescheduler(node, "reload-agent", answer_max="9").code == 0
     assert node.run("cat", "/run/hotspare/mover.pid") == pid
+
+
+def test_a_daemon_of_before_an_upgrade_is_launched_anew(prepared: OcfNode) -> None:
+    node = prepared
+    assert rescheduler(node, "start").code == 0
+    pid = node.run("cat", "/run/hotspare/mover.pid")
+    assert rescheduler(node, "monitor", level=10).code == 0
+    assert node.run("cat", "/run/hotspare/mover.pid") == pid
+    node.shell(f"cp {PACKAGE}/__init__.py {PACKAGE}/new; mv {PACKAGE}/new {PACKAGE}/__init__.py")
+    assert rescheduler(node, "monitor").code == 0
+    assert node.run("cat", "/run/hotspare/mover.pid") == pid
+    assert rescheduler(node, "monitor", level=10).code == 0
+    assert node.run("cat", "/run/hotspare/mover.pid") != pid
+    assert len(daemons(node)) == 1
+    assert rescheduler(node, "monitor", level=10).code == 0
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The loop: look at Neutron when there is a reason, have routers placed, hand the moves over, tell.
 
 What the cluster says is looked at all the time (watch), so that a node's death is answered with what is known of the
-routers already, and looked over again when that is done.
+routers already; a look beside those moves, and one when they are done, tell what was missed.
 """
 
 import asyncio
@@ -83,6 +83,7 @@ class Rescheduler:
         self._unplaced: dict[str, str] = {}
         self._halted: dict[str, str] = {}
         self._drains: Mapping[str, str] = {}
+        self._gone: frozenset[str] = frozenset()
         """As they were when the cluster last changed."""
         self._stopping = False
         self._doing, self._trouble = "beginning", ""
@@ -304,7 +305,15 @@ class Rescheduler:
     # --- what happens ------------------------------------------------------------------------------------------------
 
     def _cluster_changed(self) -> None:
-        """Somebody's standing, or our own leave, is another one."""
+        """Somebody's standing, or our own leave, is another one.
+
+        What came to a node that died since the last look is looked for at once, beside the moves that are known to be
+        due: each of those may take minutes.
+        """
+        gone = frozenset(host for host, its in self._watch.standings.items() if its is Standing.GONE)
+        if gone - self._gone:
+            self._look_at_s = self._now()
+        self._gone = gone
         standings = {host: str(standing) for host, standing in self._watch.standings.items()}
         self._tell("cluster.changed", {"standings": standings, "hindered": self._watch.hindered()})
         drains = self._watch.drains

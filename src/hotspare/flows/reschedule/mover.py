@@ -147,7 +147,12 @@ class Mover:
         )
         self._flying[job.move.router] = carrier
         self._in_lane[lane] += 1
-        group.create_task(self._carried(carrier, lane, bound_s))
+        flight = self._carried(carrier, lane, bound_s)
+        try:
+            group.create_task(flight)
+        except RuntimeError:  # the group is ending: a part of it has met what nobody expects, and all end with it
+            flight.close()
+            raise
 
     async def _carried(self, carrier: Carrier, lane: Lane, bound_s: list[float]) -> None:
         """The move has ended, and others may begin. One that meets a bug of ours stops no other."""

@@ -35,13 +35,18 @@ def start(call: Call) -> int:
     daemon = _service(call)
     process = daemon.running()
     if process is None:
-        from hotspare_ocf import events
-
         os.makedirs(_state_dir(call), mode=0o700, exist_ok=True)
-        process = daemon.launch(service.interpreter(call["python"]), _settings(call))
-        events.tell("rescheduler.launched", resource=call.instance, pid=process.pid, pool=call["pool"])
+        process = _launch(call)
     daemon.first_answer(process, deadline=call.deadline)
     return codes.SUCCESS
+
+
+def _launch(call: Call) -> Process:
+    from hotspare_ocf import events
+
+    process = _service(call).launch(service.interpreter(call["python"]), _settings(call))
+    events.tell("rescheduler.launched", resource=call.instance, pid=process.pid, pool=call["pool"])
+    return process
 
 
 def stop(call: Call) -> int:
@@ -57,7 +62,8 @@ def stop(call: Call) -> int:
 def monitor(call: Call) -> int:
     """SUCCESS with the daemon alive; NOT_RUNNING only once neither pid file nor command line shows it.
 
-    At OCF_CHECK_LEVEL 10 it is asked how it does: no answer is a failure, its trouble is DEGRADED.
+    At OCF_CHECK_LEVEL 10 it is asked how it does: no answer is a failure, its trouble is DEGRADED. One that still runs
+    the package of before an upgrade is launched anew: what it was about is in its journal.
     """
     process = _service(call).running()
     if process is None:
@@ -66,6 +72,10 @@ def monitor(call: Call) -> int:
     if now and now.state == "T":
         raise OcfError(codes.ERR_GENERIC, f"the rescheduler (pid {process.pid}) is stopped by a signal")
     if call.level >= _LEVEL_ANSWERS:
+        if not _service(call).is_current():
+            stop(call)
+            process = _launch(call)
+            _service(call).first_answer(process, deadline=call.deadline)
         state = _asked(call, process)
         if trouble := state.get("trouble"):
             raise OcfError(codes.DEGRADED, str(trouble))
@@ -152,6 +162,7 @@ def _settings(call: Call) -> dict[str, object]:
         "socket": call["socket"],
         "homeward": call.yes("homeward"),
         "unfenced": call.yes("unfenced"),
+        "installed": service.installed(),
     }
 
 

@@ -72,6 +72,16 @@ class Service:
             environ={"PYTHONPATH": PACKAGES, "PYTHONUNBUFFERED": "1"},
         )
 
+    def is_current(self) -> bool:
+        """Whether it was launched from the package that is installed now."""
+        import json
+
+        try:
+            with open(self.settings_file, encoding="utf-8") as file:
+                return bool(json.load(file).get("installed") == installed())
+        except (OSError, ValueError, AttributeError):
+            return False
+
     def first_answer(self, process: Process, *, deadline: float) -> dict[str, object]:
         """What it says of its state; it listens before it looks at anything.
 
@@ -149,6 +159,15 @@ def is_free_for_socket(path: str) -> bool:
 def node() -> str:
     """The node's name in the cluster. Source: Pacemaker 2.1, CRM_meta_on_node; by hand the machine's own."""
     return os.environ.get("OCF_RESKEY_CRM_meta_on_node") or os.uname().nodename  # noqa: SIM112
+
+
+def installed() -> str:
+    """Another one after `hotspare apply` has brought another version: its files are new then."""
+    try:
+        found = os.stat(f"{PACKAGES}/hotspare/__init__.py")
+    except OSError:
+        return ""
+    return f"{found.st_ino}.{found.st_ctime_ns}"
 
 
 def interpreter(given: str) -> str:

@@ -178,17 +178,8 @@ def settings(call: Call) -> dict[str, object]:
         "connections": call.yes("connections"),
         "state_dir": f"/var/lib/hotspare/{call['gateway']}",
         "socket": service_of(call["gateway"]).socket,
-        "installed": _installed(),
+        "installed": service.installed(),
     }
-
-
-def _installed() -> str:
-    """Another one after `hotspare apply` has brought another version: its files are new then."""
-    try:
-        found = os.stat(f"{service.PACKAGES}/hotspare/__init__.py")
-    except OSError:
-        return ""
-    return f"{found.st_ino}.{found.st_ctime_ns}"
 
 
 def lacks(call: Call) -> list[str]:
