@@ -207,6 +207,7 @@ def test_a_parked_port_on_a_spare_is_a_twin_and_clean():
         ({"ports": (SwitchPort("qg-1", 3, parked=False, iface_id="p"),)}, Answer.NO),
         ({"processes": (*daemons(), RunningProcess(77, 1, 1, "haproxy", router="uuid-1"))}, Answer.NO),
         ({"processes": (RunningProcess(77, 1, 1, "ip6tables-restore", namespace="qrouter-uuid-1"),)}, Answer.YES),
+        ({"processes": (RunningProcess(77, 1, 1, "hotspare.faces.stager", namespace="qrouter-uuid-1"),)}, Answer.YES),
         ({"processes": (RunningProcess(77, 1, 1, "tcpdump", namespace="qrouter-uuid-1"),)}, Answer.NO),
     ],
 )
