@@ -47,7 +47,7 @@ bench: venv host ## measure beside the peers: make bench NAME=agents (root, Debi
 	PYTHONPATH=tests $(BIN)/python benchmarks/$(subst -,_,$(or $(NAME),$(error say which: make bench NAME=agents))).py $(OPTIONS)
 
 .PHONY: demo
-demo: venv host ## a cluster loses its active network node and keeps its routers
+demo: venv host ## a cluster loses its active network node and keeps its routers: with a cold spare, and with a twin
 	@scripts/demo $(BIN)
 
 .PHONY: recipe

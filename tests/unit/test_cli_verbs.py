@@ -39,7 +39,8 @@ def test_every_verb_has_an_example_and_gives_json(name):
     assert ("--json" in options) is (name not in WITHOUT_JSON)
 
 
-OF_A_CLUSTER = [name for name in VERBS if name.partition(" ")[0] != "lab"]
+OF_REPORTS = {"drill compare"}
+OF_A_CLUSTER = [name for name in VERBS if name.partition(" ")[0] != "lab" and name not in OF_REPORTS]
 
 
 @pytest.mark.parametrize("name", OF_A_CLUSTER)
@@ -82,3 +83,8 @@ def test_two_files_are_one_too_many(name, words):
 def test_a_gateway_that_a_status_would_not_heed_is_refused(tmp_path):
     with pytest.raises(typer.BadParameter, match="--routers"):
         status(file=tmp_path / "cluster.yaml", gateway="edge")
+
+
+def test_a_wait_is_for_the_whole_cluster(tmp_path):
+    with pytest.raises(typer.BadParameter, match="whole cluster"):
+        status(file=tmp_path / "cluster.yaml", routers=True, wait=10)

@@ -184,6 +184,7 @@ def test_metadata_outage_reaches_from_answer_to_answer():
         {"ports": (SwitchPort("qg-1", 3, parked=False, iface_id="p"),)},
         {"processes": (*daemons(), RunningProcess(77, 1, 1, "haproxy", router="uuid-1"))},
         {"processes": (*daemons(), RunningProcess(77, 1, 1, "neutron-l3-agent"))},
+        {"processes": (*daemons(), RunningProcess(77, 1, 1, "iptables-restore", namespace="qrouter-uuid-1"))},
     ],
 )
 def test_what_is_left_where_the_gateway_is_not_is_found(left):
@@ -205,6 +206,9 @@ def test_a_parked_port_on_a_spare_is_a_twin_and_clean():
         ({}, Answer.YES),
         ({"ports": (SwitchPort("qg-1", 3, parked=False, iface_id="p"),)}, Answer.NO),
         ({"processes": (*daemons(), RunningProcess(77, 1, 1, "haproxy", router="uuid-1"))}, Answer.NO),
+        ({"processes": (RunningProcess(77, 1, 1, "ip6tables-restore", namespace="qrouter-uuid-1"),)}, Answer.YES),
+        ({"processes": (RunningProcess(77, 1, 1, "hotspare.faces.stager", namespace="qrouter-uuid-1"),)}, Answer.YES),
+        ({"processes": (RunningProcess(77, 1, 1, "tcpdump", namespace="qrouter-uuid-1"),)}, Answer.NO),
     ],
 )
 def test_a_twin_is_namespaces_and_parked_ports_and_nothing_that_lives(left, expected):

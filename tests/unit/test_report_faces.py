@@ -89,7 +89,7 @@ def test_the_page_is_whole_and_fetches_nothing(report):
 
 def test_a_router_named_in_markup_stays_a_name():
     whole = history()
-    named = dataclasses.replace(whole.routers[0], name="<b>[red]x[/]</b>&")
+    named = dataclasses.replace(whole.routers[0], name="<b>[red]x[/]</b>& $\\x$")
     report = judge(dataclasses.replace(whole, routers=(named, *whole.routers[1:])), {})
     assert "[red]x[/]" in printed(report)
     assert "<b>[red]" not in page.html(report)

@@ -11,7 +11,8 @@ from test_status_view import WANTED, cluster, node
 
 import virtual_time
 from hotspare.adapters.site import HEDGE_S, Machines
-from hotspare.flows.status import LOST_NODE_LIMIT_S, NODE_LIMIT_S, status
+from hotspare.faces.report import screen
+from hotspare.flows.status import LOST_NODE_LIMIT_S, NODE_LIMIT_S, POLL_S, status, well
 from hotspare.model.answer import Answer
 from hotspare.model.cluster import ClusterStatus
 from hotspare.model.drill import NodeState
@@ -126,3 +127,40 @@ def test_a_node_that_the_cluster_has_lost_is_not_waited_for_and_that_is_said() -
 def test_a_node_that_the_cluster_counts_on_has_its_time() -> None:
     _view, took_s = told(cluster())
     assert took_s == pytest.approx(NODE_LIMIT_S)
+
+
+def waited(*answers: Answer, within_s: float) -> tuple[StatusView, list[str], float]:
+    """Of these answers, one after the other, the one that was given, what was told meanwhile, and how long it took."""
+    whole, _took_s = told(cluster())
+    views = [replace(whole, answer=answer) for answer in answers]
+    heard: list[str] = []
+
+    async def ask() -> StatusView:
+        await asyncio.sleep(ANSWER_S)
+        return views.pop(0) if len(views) > 1 else views[0]
+
+    async def wait() -> tuple[StatusView, float]:
+        hear = lambda view: heard.append(screen.troubles(view))  # noqa: E731
+        return await well(ask, within_s=within_s, tell=hear, now=virtual_time.now), virtual_time.now()
+
+    view, took_s = virtual_time.run(wait())
+    return view, heard, took_s
+
+
+def test_a_wait_ends_as_soon_as_all_is_well_and_says_what_it_waits_for():
+    view, heard, took_s = waited(Answer.NO, Answer.CANNOT_TELL, Answer.YES, within_s=60)
+    assert view.answer is Answer.YES
+    assert took_s == pytest.approx(3 * ANSWER_S + 2 * POLL_S)
+    assert len(heard) == 2
+    assert all("twins: " in line for line in heard)
+
+
+def test_a_wait_has_an_end_and_gives_the_last_answer():
+    view, _heard, took_s = waited(Answer.NO, within_s=60)
+    assert view.answer is Answer.NO
+    assert 60 - POLL_S - ANSWER_S < took_s <= 60 + ANSWER_S
+
+
+def test_without_a_wait_the_first_answer_is_the_last():
+    view, heard, took_s = waited(Answer.NO, Answer.YES, within_s=0)
+    assert (view.answer, heard, took_s) == (Answer.NO, [], pytest.approx(ANSWER_S))

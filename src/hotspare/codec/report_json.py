@@ -2,11 +2,15 @@
 
 import dataclasses
 import json
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
+
+from pydantic import TypeAdapter, ValidationError
 
 from hotspare.model.budget import Part
 from hotspare.model.drill import History
+from hotspare.model.plain import dotted
 from hotspare.model.report import Journey, Outage, Report
 
 FORMAT = 1
@@ -18,7 +22,7 @@ def stamp(at_s: float) -> str:
 
 
 def report(judged: Report) -> dict[str, Any]:
-    """The report as plain values. Times are seconds; null is `not seen` or `did not come back`."""
+    """The report as plain values. Times are seconds; null is `not seen` or `did not come back`. See `read`."""
     phases = judged.phases
     return {
         "format": FORMAT,
@@ -26,6 +30,7 @@ def report(judged: Report) -> dict[str, Any]:
         "why": list(judged.why),
         "drill": str(judged.fault),
         "gateway": judged.gateway,
+        "strategy": str(judged.strategy),
         "node": judged.node,
         "carrier_before": judged.carrier_before,
         "carrier": judged.carrier,
@@ -42,7 +47,7 @@ def report(judged: Report) -> dict[str, Any]:
         "marks": [dataclasses.asdict(mark) for mark in phases.marks],
         "budget": [{**part(one.part), "measured_s": one.measured_s} for one in judged.budget],
         "per_router": [_outage(one, judged) for one in judged.outages],
-        **({"bystanders": [_outage(one, judged) for one in judged.bystanders]} if judged.journeys else {}),
+        **(_pooled(judged) if judged.journeys else {}),
         "audits": [
             {
                 "name": audit.name,
@@ -89,9 +94,18 @@ def _outage(one: Outage, judged: Report) -> dict[str, Any]:
             {
                 "from_s": round(gap.began_s - judged.t0_s, 3),
                 "to_s": None if gap.ended_s is None else round(gap.ended_s - judged.t0_s, 3),
+                "error_s": round(gap.error_s, 4),
             }
             for gap in one.gaps
         ],
+    }
+
+
+def _pooled(judged: Report) -> dict[str, Any]:
+    """What only a pool has: routers that were not struck, and the way of each one, also of those without an address."""
+    return {
+        "bystanders": [_outage(one, judged) for one in judged.bystanders],
+        "ways": {router_id: _way(journey) for router_id, journey in judged.journeys.items()},
     }
 
 
@@ -108,3 +122,90 @@ def _way(journey: Journey | None) -> dict[str, Any]:
 def history(recorded: History) -> str:
     """The whole record as JSON, so that it can be judged again."""
     return json.dumps(dataclasses.asdict(recorded), separators=(",", ":"))
+
+
+def read(text: str) -> Report:
+    """The report that `report` made plain, as exact as it was written: stamps to a millisecond.
+
+    Raises:
+        ValueError: it is none, or one of another format, with what to do.
+    """
+    try:
+        told = json.loads(text, parse_constant=_no_number)
+    except ValueError as error:
+        raise ValueError(f"not JSON: {error}") from error
+    if not isinstance(told, dict) or not isinstance(told.get("format"), int) or "verdict" not in told:
+        raise ValueError("not the report of a drill")
+    if told["format"] > FORMAT:
+        raise ValueError(
+            f"of a newer hotspare, in format {told['format']}; this one reads {FORMAT}: update it, or drill again"
+        )
+    try:
+        return TypeAdapter(Report).validate_python(_fields(told))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"not the whole report of a drill: {dotted(first['loc'])}: {first['msg']}") from error
+    except KeyError as error:
+        raise ValueError(f"not the whole report of a drill: {error.args[0]} is missing") from error
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"not the whole report of a drill: {error}") from error
+
+
+def _fields(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The report's own fields, by the names that they have in the JSON where these differ."""
+    t0_s = _seconds(told["t0"])
+    return {
+        **{name: told[name] for name in ("verdict", "why", "gateway", "strategy", "node", "carrier_before", "carrier")},
+        "fault": told["drill"],
+        "began_s": _seconds(told["began"]),
+        "t0_s": t0_s,
+        "routers_total": told["routers"]["total"],
+        "routers_back": told["routers"]["back"],
+        "outages": list(_outages(told["per_router"], t0_s)),
+        "outage": told["outage_s"],
+        "phases": {"t0_s": t0_s, "marks": told["marks"], "lengths": told["phases_s"]},
+        "audits": told["audits"],
+        "sessions": told["tcp"],
+        "metadata": told["metadata"],
+        "probe_interval_s": told["probe"]["interval_s"],
+        "probe_error_s": told["probe"]["error_s"],
+        "clock_error_s": told["probe"]["clock_error_s"],
+        "versions": told["versions"],
+        "budget": [{"part": {**one, "name": one["part"]}, "measured_s": one["measured_s"]} for one in told["budget"]],
+        **(_of_a_pool(told, t0_s) if "bystanders" in told else {}),
+    }
+
+
+def _of_a_pool(told: Mapping[str, Any], t0_s: float) -> dict[str, Any]:
+    ways = {
+        router_id: {"before": way["nodes_before"], "after": way["nodes_after"]}
+        for router_id, way in told["ways"].items()
+    }
+    return {"bystanders": list(_outages(told["bystanders"], t0_s)), "journeys": ways}
+
+
+def _outages(rows: list[dict[str, Any]], t0_s: float) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        gaps = [
+            {
+                "began_s": t0_s + gap["from_s"],
+                "ended_s": None if gap["to_s"] is None else t0_s + gap["to_s"],
+                "error_s": gap["error_s"],
+            }
+            for gap in row["gaps"]
+        ]
+        yield {**row, "gaps": gaps}
+
+
+def _seconds(stamped: str) -> float:
+    """What `stamp` made a text."""
+    return datetime.fromisoformat(stamped).timestamp()
+
+
+def _no_number(word: str) -> NoReturn:
+    """JSON has no such number, but Python reads it.
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError(f"{word} is no number of it")

@@ -259,10 +259,11 @@ class Drill:
                 recorder.trace(end_s - limits.clean_s - POLL_S), recorder.addresses, end_s - limits.clean_s, end_s
             )
             there = len(recorder.addresses) - len(silent)
-            self.tell(
-                f"{self.node} after its {self.order.fault}: "
-                f"{there} of {len(recorder.addresses)} addresses answer steadily"
-            )
+            if silent or recovered_s is None:
+                self.tell(
+                    f"{self.node} after its {self.order.fault}: "
+                    f"{there} of {len(recorder.addresses)} addresses answer steadily"
+                )
             if silent or end_s - limits.clean_s < called_s:
                 continue
             if recovered_s is None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
+from hotspare.model.answer import Answer
 from hotspare.model.cluster import ClusterStatus
 from hotspare.model.errors import HotspareError
 from hotspare.model.status import StatusView
@@ -17,6 +18,8 @@ LOST_NODE_LIMIT_S = 2.0
 CLUSTER_LIMIT_S = 20.0
 """Until a node has answered, the next one is asked beside it; each has a deadline of its own."""
 NEUTRON_LIMIT_S = 12.0
+POLL_S = 2.0
+"""From one answer to the next question, where all is to be well."""
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -44,6 +47,21 @@ async def status(
         gateway: {node: told for (its, node), told in twins.items() if its == gateway} for gateway in wanted.twins
     }
     return view(wanted, Seen(at_s, asked, seen, states, routers, agents, by_gateway))
+
+
+async def well(
+    ask: Callable[[], Awaitable[StatusView]],
+    *,
+    within_s: float,
+    tell: Callable[[StatusView], None],
+    now: Callable[[], float],
+) -> StatusView:
+    """The first view in which all is well, or the last one before the time is over; `tell` hears of those before."""
+    until_s = now() + within_s
+    while (view := await ask()).answer is not Answer.YES and now() + POLL_S < until_s:
+        tell(view)
+        await asyncio.sleep(POLL_S)
+    return view
 
 
 async def _told(question: Awaitable[T], limit_s: float) -> T | str:

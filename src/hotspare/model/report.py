@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from hotspare.model.answer import Answer
 from hotspare.model.budget import Spent
-from hotspare.model.drill import Fault
+from hotspare.model.drill import Fault, Strategy
 
 BLIP_S = 1.0
 """A silence shorter than this is not what keeps a takeover from being over."""
@@ -136,6 +136,7 @@ class Report:
     """What keeps the verdict from being yes."""
     fault: Fault
     gateway: str
+    strategy: Strategy
     node: str
     carrier_before: str | None
     carrier: str | None

@@ -15,6 +15,10 @@ from hotspare.plan.downtime import REPLY_LIMIT_S, gaps
 AT_ONCE_S = 1.0
 """Two nodes that speak for one address within this time do so at once, whatever was promoted in between."""
 LIVING_IN_ROUTERS = frozenset({"haproxy", "radvd", "keepalived"})
+STAGING = frozenset(
+    {"iptables-save", "iptables-restore", "ip6tables-save", "ip6tables-restore", "hotspare.faces.stager"}
+)
+"""What reads and writes the rules in a twin's namespace, for a moment each; the last is a child about to become one."""
 GATEWAY_AGENTS = frozenset({"neutron-l3-agent", "neutron-openvswitch-agent", "neutron-metadata-agent"})
 LASTING = GATEWAY_AGENTS | {"corosync", "pacemakerd", "ovs-vswitchd", "ovsdb-server", "neutron-dhcp-agent"}
 
@@ -274,6 +278,8 @@ def _is_left(process: RunningProcess, allowed: Allowed) -> bool:
     if process.name in GATEWAY_AGENTS:
         return not allowed.agents
     if process.name not in LIVING_IN_ROUTERS and not process.namespace:
+        return False
+    if allowed.parked and process.name in STAGING:
         return False
     return (_router_of(process.namespace) or process.router) not in allowed.routers
 

@@ -27,7 +27,7 @@ class Allowed:
     routers: frozenset[str] = frozenset()
     agents: bool = False
     parked: bool = False
-    """Whether a silent copy of routers may be there: namespaces, but no live port and no process."""
+    """Whether a silent copy of routers may be there: namespaces, but no live port and no process but who fills them."""
 
 
 class Carriage(Protocol):

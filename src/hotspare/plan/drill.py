@@ -78,6 +78,7 @@ def judge(history: History, versions: Mapping[str, str], spec: Spec | None = Non
         why=_why(history, gone, judged, unsure),
         fault=history.fault,
         gateway=history.gateway.name,
+        strategy=history.gateway.strategy,
         node=history.node,
         carrier_before=_carrier(history, "before"),
         carrier=_carrier(history, "recovered"),

@@ -1,10 +1,10 @@
 """What a drill and a status need."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import time
+from time import monotonic, time
 
 from hotspare.adapters.neutron import NeutronApi
 from hotspare.adapters.site import Fence, Machines
@@ -71,6 +71,27 @@ async def status(path: Path) -> StatusView:
     Raises:
         SpecError: the file is wrong.
     """
+    async with asking(path) as ask:
+        return await ask()
+
+
+async def well(path: Path, *, within_s: float, tell: Callable[[StatusView], None]) -> StatusView:
+    """Its first status in which all is well, or the last one before the time is over; `tell` hears of those before.
+
+    Raises:
+        SpecError: the file is wrong.
+    """
+    async with asking(path) as ask:
+        return await status_flow.well(ask, within_s=within_s, tell=tell, now=monotonic)
+
+
+@asynccontextmanager
+async def asking(path: Path) -> AsyncGenerator[Callable[[], Awaitable[StatusView]]]:
+    """What asks for the status of the cluster in the file, again and again for as long as the context lasts.
+
+    Raises:
+        SpecError: the file is wrong.
+    """
     file = read(path)
     spec = file.spec
     wanted = Wanted(
@@ -87,7 +108,12 @@ async def status(path: Path) -> StatusView:
     )
     neutron = NeutronApi(spec.neutron.cloud) if spec.neutron else None
     async with hosts(file) as remote:
-        return await status_flow.status(wanted, machines(file, remote), neutron, StagerDesks(remote), now=time)
+        site, stagers = machines(file, remote), StagerDesks(remote)
+
+        async def ask() -> StatusView:
+            return await status_flow.status(wanted, site, neutron, stagers, now=time)
+
+        yield ask
 
 
 def machines(file: SpecFile, remote: Remote) -> Machines:

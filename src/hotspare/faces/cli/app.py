@@ -60,7 +60,7 @@ def exit_code(error: HotspareError) -> int:
 def _add_verbs() -> None:
     """Each module of this package registers its verbs on `app` when it is imported."""
     # The lab's verbs need nothing that draws or speaks to a cloud, and start in a tenth of the time without it.
-    every = ("cluster", "status", "metrics", "clean", "moving", "drill", "lab")
+    every = ("cluster", "status", "metrics", "clean", "moving", "drill", "compare", "lab")
     for module in ("lab",) if sys.argv[1:2] == ["lab"] else every:
         importlib.import_module(f"hotspare.faces.cli.{module}")
 

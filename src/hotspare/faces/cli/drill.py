@@ -34,7 +34,8 @@ WARNINGS = {
 }
 
 drill = typer.Typer(
-    help="Break a node on purpose, measure the outage of every router, judge, heal.", no_args_is_help=True
+    help="Break a node on purpose, measure the outage of every router, judge, heal; set drills beside one another.",
+    no_args_is_help=True,
 )
 app.add_typer(drill, name="drill")
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from hotspare.codec import rescheduling_json
 from hotspare.codec.report_json import stamp
 from hotspare.faces.cli.app import app
+from hotspare.faces.cli.following import teller
 from hotspare.faces.cli.options import EXITS, FILE, File, Json
 from hotspare.faces.report import routers as places
 from hotspare.faces.report import screen
@@ -19,8 +20,9 @@ from hotspare.model.rescheduling import Report
 from hotspare.model.status import StatusView
 
 EPILOG = (
-    "Example: [bold]hotspare status --routers[/] says of a pool where each router is. Exit status: 0 all is well, "
-    "1 something is wrong, 3 cannot tell."
+    "Example: [bold]hotspare status --routers[/] says of a pool where each router is; [bold]hotspare status --wait "
+    "300[/] waits until a change has settled and twins are fresh. Exit status: 0 all is well, 1 something is wrong, "
+    "3 cannot tell."
 )
 
 
@@ -31,17 +33,22 @@ def status(
         bool, typer.Option("--routers", help="Where each router is, since when, and what moves (strategy reschedule).")
     ] = False,
     gateway: Annotated[str | None, typer.Option("--gateway", help="With --routers: which gateway, of several.")] = None,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait, at most, until all is well.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Quorum, fencing, nodes, who carries the gateway, agents, routers served: on one screen."""
     if gateway and not routers:
         raise typer.BadParameter("--gateway goes with --routers; without that all gateways are shown")
+    if wait and routers:
+        raise typer.BadParameter("--wait waits for the whole cluster; it does not go with --routers")
     if routers:
         _routers(file, gateway, as_json=as_json)
     from hotspare.wiring import probing  # noqa: PLC0415 (SSH and OpenStack: seconds that no other verb waits for)
 
-    with Console(stderr=True).status("asking"):
-        view = asyncio.run(probing.status(file))
+    talk = Console(stderr=True, soft_wrap=True)
+    with talk.status("asking") as spinner:
+        told = teller(spinner.update, talk)
+        view = asyncio.run(probing.well(file, within_s=wait, tell=lambda view: told(screen.troubles(view))))
     if as_json:
         print(json.dumps(plain(view), indent=2))
     else:

@@ -1,11 +1,12 @@
-"""A drill's report as one HTML page that needs nothing from anywhere else."""
+"""A drill's report, or several beside one another, as one HTML page that needs nothing from anywhere else."""
 
 from collections.abc import Sequence
 from html import escape
 
 from hotspare.codec.report_json import stamp
 from hotspare.faces.report import budget, plot
-from hotspare.faces.report.words import figures, headline, longest_first, phase, seconds, way
+from hotspare.faces.report.words import figures, headline, lengths, longest_first, medians, phase, seconds, way
+from hotspare.model.comparison import Drilled, Row
 from hotspare.model.report import Report
 
 STYLE = """
@@ -26,6 +27,7 @@ table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line); }
 th { font-weight: 600; color: var(--muted); }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.name { white-space: nowrap; }
 .key { display: inline-block; width: .8rem; height: .8rem; border-radius: .2rem; margin-right: .4rem; }
 figure { margin: 0; overflow-x: auto; } figure svg { width: 100%; height: auto; min-width: 40rem; }
 ul { margin: .25rem 0; padding-left: 1.1rem; }
@@ -37,25 +39,12 @@ CLASSES = {"yes": "yes", "no": "no", "cannot tell": "cannot"}
 
 def html(report: Report) -> str:
     """The whole page."""
-    verdict = CLASSES[str(report.verdict)]
-    picture = plot.svg(report)
-    drawing = picture[picture.index("<svg") :]
-    why = "".join(f"<li>{escape(reason)}</li>" for reason in report.why)
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(headline(report))}</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<h1 class="{verdict}">{escape(headline(report))}</h1>
+    body = f"""<h1 class="{CLASSES[str(report.verdict)]}">{escape(headline(report))}</h1>
 <p>{escape(figures(report))}</p>
 <p class="muted">gateway {escape(report.gateway)} · {stamp(report.t0_s)} · {escape(_versions(report))}</p>
-{f'<ul class="{verdict}">{why}</ul>' if why else ""}
+{_why(report)}
 {_figures(report)}
-<figure role="img" aria-label="outage of each floating IP over the phases of the takeover">{drawing}</figure>
+{_drawing(plot.svg(report), "outage of each floating IP over the phases of the takeover")}
 {_phases(report)}
 {_budget(report)}
 {_inside(report)}
@@ -63,10 +52,80 @@ def html(report: Report) -> str:
 {_routers(report)}
 <p class="muted">Probes: one echo request each {report.probe_interval_s * 1000:.0f} ms to every floating IP; an outage
 reaches from the last answer before to the first answer after. Clocks of the hosts agree within
-{report.clock_error_s:.2f} s.</p>
+{report.clock_error_s:.2f} s.</p>"""
+    return _document(headline(report), body)
+
+
+def beside(drills: Sequence[Drilled], rows: Sequence[Row]) -> str:
+    """The whole page of drills beside one another, with a link to each one's own."""
+    body = f"""<h1>{escape(medians(drills))}</h1>
+{_drawing(plot.beside(drills, rows), "outage of each floating IP, drill beside drill")}
+{_drills(drills)}
+{_lengths(drills)}
+{_rows(drills, rows)}
+<p class="muted">An outage reaches from the last answer before to the first answer after.</p>"""
+    return _document(medians(drills), body)
+
+
+def _document(title: str, body: str) -> str:
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)}</title>
+<style>{STYLE}</style>
+</head>
+<body>
+{body}
 </body>
 </html>
 """
+
+
+def _drawing(picture: str, label: str) -> str:
+    return f'<figure role="img" aria-label="{label}">{picture[picture.index("<svg") :]}</figure>'
+
+
+def _why(report: Report) -> str:
+    """Empty where nothing keeps the verdict from being yes."""
+    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in report.why)
+    return f'<ul class="{CLASSES[str(report.verdict)]}">{reasons}</ul>' if reasons else ""
+
+
+def _drills(drills: Sequence[Drilled]) -> str:
+    rows = []
+    for one, colour in zip(drills, plot.BARS, strict=False):
+        report = one.report
+        rows.append(
+            (
+                f'<span class="name"><span class="key" style="background:{colour}"></span>{escape(one.name)}</span>',
+                escape(str(report.strategy)),
+                f'<span class="{CLASSES[str(report.verdict)]}">{escape(headline(report))}</span>{_why(report)}',
+                seconds(report.outage.median),
+                seconds(report.outage.worst),
+                "<br>".join(escape(session.text) for session in report.sessions),
+                stamp(report.t0_s),
+                f'<a href="{escape(one.page)}">full report</a>' if one.page else "",
+            )
+        )
+    heads = ("drill", "strategy", "what happened", "median", "worst", "TCP through SNAT", "when", "")
+    return _table("Drills", heads, rows, frozenset({3, 4, 6, 7}))
+
+
+def _lengths(drills: Sequence[Drilled]) -> str:
+    rows = [(name, *told) for name, told in lengths(drills)]
+    heads = ("phase", *(escape(one.name) for one in drills))
+    return _table("Phases: where the seconds went", heads, rows, frozenset(range(1, len(heads))))
+
+
+def _rows(drills: Sequence[Drilled], rows: Sequence[Row]) -> str:
+    cells = [
+        (escape(row.router), row.address, *("" if one is None else seconds(one.outage_s) for one in row.outages))
+        for row in rows
+    ]
+    heads = ("router", "floating IP", *(escape(one.name) for one in drills))
+    return _table("Routers, longest outage first", heads, cells, frozenset(range(2, len(heads))))
 
 
 def _versions(report: Report) -> str:

@@ -19,6 +19,11 @@ SUMMARIES = {
 }
 
 
+def troubles(view: StatusView) -> str:
+    """What is not well, in one line."""
+    return "; ".join(f"{line.name}: {line.text}" for line in view.lines if line.answer is not Answer.YES)
+
+
 def render(view: StatusView) -> RenderableType:
     """The whole screen."""
     colour = COLOURS[view.answer]

@@ -1,4 +1,6 @@
-"""A drill's report as tables on a terminal."""
+"""A drill's report, or several beside one another, as tables on a terminal."""
+
+from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
@@ -6,7 +8,19 @@ from rich.table import Table
 from rich.text import Text
 
 from hotspare.faces.report import budget
-from hotspare.faces.report.words import COLOURS, figures, headline, longest_first, phase, seconds, way
+from hotspare.faces.report.words import (
+    COLOURS,
+    figures,
+    headline,
+    lengths,
+    longest_first,
+    medians,
+    phase,
+    seconds,
+    typical,
+    way,
+)
+from hotspare.model.comparison import Drilled, Row
 from hotspare.model.report import Report
 from hotspare.plan.phases import MEANING
 
@@ -95,6 +109,39 @@ def _routers(report: Report) -> Table:
         moved = (way(report, one.router_id),) if report.journeys else ()
         measured = (seconds(one.outage_s), f"{one.error_s:.2f} s", f"{one.lost} of {one.sent}")
         table.add_row(escape(one.router), one.address, *moved, *measured, style=style)
+    return table
+
+
+def beside(drills: Sequence[Drilled], rows: Sequence[Row]) -> RenderableType:
+    """Drills beside one another: what each came to and why, phases, routers."""
+    parts: list[RenderableType] = [Text(medians(drills), style="bold")]
+    for one in drills:
+        report = one.report
+        colour = COLOURS[report.verdict]
+        parts.append(Text.assemble((one.name, "bold"), f": {typical(report)}, strategy {report.strategy}"))
+        parts += [Text(f"  {said}", style=colour) for said in (headline(report), *report.why)]
+    return Group(*parts, "", _lengths(drills), "", _rows(drills, rows))
+
+
+def _lengths(drills: Sequence[Drilled]) -> Table:
+    table = Table(title="Phases", title_justify="left", box=None, pad_edge=False)
+    table.add_column("phase")
+    for one in drills:
+        table.add_column(escape(one.name), justify="right")
+    for name, told in lengths(drills):
+        table.add_row(name, *told)
+    return table
+
+
+def _rows(drills: Sequence[Drilled], rows: Sequence[Row]) -> Table:
+    table = Table(title="Routers, longest outage first", title_justify="left", box=None, pad_edge=False)
+    table.add_column("router")
+    table.add_column("floating IP")
+    for one in drills:
+        table.add_column(escape(one.name), justify="right")
+    for row in rows:
+        told = ("" if one is None else seconds(one.outage_s) for one in row.outages)
+        table.add_row(escape(row.router), row.address, *told)
     return table
 
 

@@ -1,8 +1,10 @@
 """How a report's values are said, in the same words on every face."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from hotspare.model.answer import Answer
+from hotspare.model.comparison import Drilled
 from hotspare.model.drill import Fault
 from hotspare.model.report import Outage, Report
 
@@ -66,6 +68,24 @@ def figures(report: Report) -> str:
         f"outage of a floating IP: median {seconds(found.median)}, p95 {seconds(found.p95)}, "
         f"worst {seconds(found.worst)} (each at most {found.error:.2f} s less)"
     )
+
+
+def typical(report: Report) -> str:
+    """The outage in half a line."""
+    return f"median {seconds(report.outage.median)} · worst {seconds(report.outage.worst)}"
+
+
+def medians(drills: Sequence[Drilled]) -> str:
+    """What drills beside one another came to, in one line."""
+    told = (f"{one.name} {seconds(one.report.outage.median)}" for one in drills)
+    return f"Median outage of a floating IP: {', '.join(told)}"
+
+
+def lengths(drills: Sequence[Drilled]) -> list[tuple[str, list[str]]]:
+    """Each phase that one of the drills has, and how long it took in each; empty in one that has it not."""
+    of_each = [drilled.report.phases.lengths for drilled in drills]
+    names = dict.fromkeys(name for lengths_s in of_each for name in lengths_s)
+    return [(name, [phase(told[name]) if name in told else "" for told in of_each]) for name in names]
 
 
 def longest_first(outages: tuple[Outage, ...]) -> list[Outage]:
