@@ -37,5 +37,5 @@ def test_the_rule_weighs_less_than_any_difference_of_two_scores() -> None:
 
 @pytest.mark.parametrize("spare", [score for score in Score if score is not Score.CARRIES])
 def test_a_carrier_that_becomes_the_controller_is_still_above_every_spare(spare: Score) -> None:
-    assert preference.without_twin(markers.PROMOTED) + RATHER_NOT_ON_DC > spare
-    assert preference.without_twin(markers.UNPROMOTED) == Score.COLD
+    assert preference.without_twin("gw", markers.PROMOTED) + RATHER_NOT_ON_DC > spare
+    assert preference.without_twin("gw", markers.UNPROMOTED) == Score.COLD

@@ -106,13 +106,13 @@ def trouble(call: Call, role: str) -> str:
     gateway = call["gateway"]
     if not role:
         return ""
-    if [other for other in markers.promoted() if other != gateway]:
+    without = preference.without_twin(gateway, role)
+    if markers.promoted_beside(gateway):
         # A node that carries a gateway keeps no twin of another one.
         if gateway in stager.known_here():
             stager.stop(gateway, deadline=call.deadline)
-        preference.tell_changed(gateway, preference.COLD)
+        preference.tell_changed(gateway, without)
         return ""
-    without = preference.without_twin(role)
     process, said = stager.ensure(call)
     if process or said:
         preference.tell_changed(gateway, without)
