@@ -42,6 +42,11 @@ class Simulation:
     def status(self) -> ClusterStatus:
         return crm_mon_xml.read(self.node.run("env", f"CIB_file={CIB}", *crm_mon_xml.CRM_MON))
 
+    def becomes(self, spec: Spec) -> None:
+        """The configuration is that of this file now, as `hotspare apply` makes it."""
+        cib = cib_xml.read(self.node.run("cat", CIB))
+        self.node.run("tee", CIB, stdin=cib_xml.write(reconcile.reconciled(cib, configuration.wanted(spec))))
+
     def standby(self, name: str) -> None:
         self.node.run("env", f"CIB_file={CIB}", "crm_standby", "--node", name, "--update", "on")
 
