@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-import os
+import posix
 import time
 
 from hotspare_ocf import codes
@@ -28,8 +28,11 @@ class Alone:
         self._deadline = deadline
 
     def __enter__(self) -> None:
-        os.makedirs(RUN_DIR, mode=0o755, exist_ok=True)
-        self._descriptor = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            posix.mkdir(RUN_DIR, 0o755)
+        except FileExistsError:
+            pass
+        self._descriptor = posix.open(_LOCK, posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
         while True:
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -37,11 +40,11 @@ class Alone:
                 if time.monotonic() < self._deadline:
                     time.sleep(_LOCK_POLL_S)
                     continue
-                os.close(self._descriptor)
+                posix.close(self._descriptor)
                 raise OcfError(
                     codes.ERR_GENERIC, f"another cleaning has not ended on this node; who it is: fuser -v {_LOCK}"
                 ) from None
             return
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
+        posix.close(self._descriptor)
