@@ -62,9 +62,7 @@ class Simulation:
         self.node.run("tee", CIB, stdin=text.replace("<cib ", f'<cib dc-uuid="{number}" ', 1))
 
 
-def begun(
-    node: OcfNode, spec: Spec, scores: Mapping[str, Mapping[str, int]], *, controller: int = 0
-) -> Simulation:
+def begun(node: OcfNode, spec: Spec, scores: Mapping[str, Mapping[str, int]], *, controller: int = 0) -> Simulation:
     """The cluster of the file with all that it runs. Of each gateway its nodes have these promotion scores."""
     sections = (Element(tag) for tag in ("crm_config", "nodes", "resources", "constraints"))
     empty = Element("cib", (), (Element("configuration", (), tuple(sections)),))

@@ -1,11 +1,24 @@
-"""A drill on one of two gateways that share their nodes: what belongs to the other one is watched, and is no leftover."""
+"""A drill on one of two gateways that share their nodes: what is the other one's is watched, and is no leftover."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 from cluster_world import spec_of
-from drill_history import BACK_S, END, GATEWAY, ROUTERS, T0, carrying, cluster, daemons, history, probed, sightings, spare
+from drill_history import (
+    BACK_S,
+    END,
+    GATEWAY,
+    ROUTERS,
+    T0,
+    carrying,
+    cluster,
+    daemons,
+    history,
+    probed,
+    sightings,
+    spare,
+)
 from test_twin_file import twin
 
 from hotspare.model.answer import Answer
@@ -68,7 +81,10 @@ def drilled(
         targets={address: router.id for router in (*ROUTERS, ITS) for address in router.floating_ips},
         trace=probed(silences),
         witnessed=NODES,
-        sightings=(*sightings(), Sighting("net3", "echo-reply", ITS.floating_ips[0], "fa:16:3e:00:00:09", 990.0, END, 9)),
+        sightings=(
+            *sightings(),
+            Sighting("net3", "echo-reply", ITS.floating_ips[0], "fa:16:3e:00:00:09", 990.0, END, 9),
+        ),
         observations=(
             Observation("before", 994.0, of_both("net1"), before, bound=BOUND),
             Observation("recovered", T0 + 20, of_both("net2", west, ("net2", "net3")), nodes, off, bound),

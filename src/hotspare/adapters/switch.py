@@ -1,7 +1,7 @@
 """Open vSwitch of this node: routers' ports in OVSDB, flows by OpenFlow."""
 
 import asyncio
-import os
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -49,7 +49,6 @@ LOOK_S = 10.0
 LOOKS_MAX = 3
 """So often ports and flows are read together until no port changed meanwhile."""
 HERE = "this node"
-DEVICES = "/sys/class/net"
 
 
 class Switch:
@@ -81,7 +80,7 @@ class Switch:
             plugs={row.name: row.seen() for row in told},
             bridges=bridges,
             faults={row.name: row.fault for row in told if row.fault},
-            devices=frozenset(os.listdir(DEVICES)) & {row.name for row in told},
+            devices=frozenset(name for _, name in socket.if_nameindex()) & {row.name for row in told},
         )
 
     async def carry_out(self, step: InSwitch, *, within_s: float) -> None:

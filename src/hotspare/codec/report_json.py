@@ -42,7 +42,11 @@ def report(judged: Report) -> dict[str, Any]:
         "marks": [dataclasses.asdict(mark) for mark in phases.marks],
         "budget": [{**part(one.part), "measured_s": one.measured_s} for one in judged.budget],
         "per_router": [_outage(one, judged) for one in judged.outages],
-        **({"bystanders": [_outage(one, judged) for one in judged.bystanders]} if judged.journeys or judged.bystanders else {}),
+        **(
+            {"bystanders": [_outage(one, judged) for one in judged.bystanders]}
+            if judged.journeys or judged.bystanders
+            else {}
+        ),
         "audits": [
             {
                 "name": audit.name,

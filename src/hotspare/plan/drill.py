@@ -128,7 +128,9 @@ def gateway_of(spec: Spec, name: str) -> Gateway:
     found = spec.gateways[name]
     if name in spec.pools:
         return Gateway(name, Strategy(found.strategy), spec.hosts(name))
-    beside = (other for other, its in spec.carried.items() if other != name and not set(its.nodes).isdisjoint(found.nodes))
+    beside = (
+        other for other, its in spec.carried.items() if other != name and not set(its.nodes).isdisjoint(found.nodes)
+    )
     return Gateway(name, Strategy(found.strategy), dict.fromkeys(found.nodes, name), tuple(beside))
 
 

@@ -148,7 +148,9 @@ def _of_node(order: Order, status: ClusterStatus) -> Iterator[str]:
         return
     if node.maintenance:
         yield f"{name} is in maintenance: nothing is promoted there; crm node ready {name}"
-    carried = {on: one.id for one in status.resources if one.agent == GATEWAY and one.role is Role.PROMOTED for on in one.nodes}
+    carried = {
+        on: one.id for one in status.resources if one.agent == GATEWAY and one.role is Role.PROMOTED for on in one.nodes
+    }
     if (other := carried.get(name, gateway)) != gateway:
         free = [on for on in status.running_on(gateway) if on not in carried]
         instead = f"{' or '.join(free)}, which is free" if free else "another node"

@@ -22,6 +22,7 @@ gateways:
 PORTS = {"twin": {"east": "stage_port: 5409", "west": "stage_port: 5410"}, "cold": {"east": "", "west": ""}}
 SPARE = {"cold": 100, "twin": 180}
 
+
 def cluster(node: OcfNode, strategy: str, scores: Mapping[str, tuple[int, int, int]], controller: int) -> Simulation:
     spec = spec_yaml.spec(*spec_yaml.document(FILE.format(strategy=strategy, **PORTS[strategy]), "cluster.yaml"))
     nodes = ("net1", "net2", "net3")
@@ -61,7 +62,9 @@ def test_a_dead_nodes_gateway_goes_to_the_free_one_and_the_other_stays(
     now = carried(booted_node, strategy, int(dead.removeprefix("net")))
     before = carriers(now)[other]
     now.controller(heir)
-    disturbed = [order for order in now.orders("--node-fail", dead).splitlines() if other in order and dead not in order]
+    disturbed = [
+        order for order in now.orders("--node-fail", dead).splitlines() if other in order and dead not in order
+    ]
     assert not disturbed
     now.goes_on("--node-fail", dead)
     assert carriers(now) == {struck: ("net3",), other: before}

@@ -428,7 +428,7 @@ def test_a_node_that_carries_a_gateway_keeps_no_twin_of_another(prepared: OcfNod
     node.make_routers(1)
     node.shell("pkill haproxy || :")
     assert gateway(node, "promote", name="other", port="5410").code == 0
-    assert asked(node) == ["edge drop", "other promote"]
+    assert asked(node) == ["other promote", "edge drop"], "what is parked goes when routers forward"
     assert is_clean(node)
     assert stagers(node) == [f"/usr/bin/python3 -m {MODULE} /run/hotspare/other.stager.json"]
     assert gateway(node, "monitor").code == 0
@@ -491,13 +491,18 @@ def test_no_stager_is_launched_amid_a_cleaning_or_beside_a_gateway_that_was_just
     assert stagers(node) == []
 
 
-def test_what_another_gateways_stager_has_left_here_is_cleaned_before_a_promotion(prepared: OcfNode) -> None:
+def test_another_gateways_stager_that_does_not_drop_its_twin_makes_no_promotion_a_cold_one(prepared: OcfNode) -> None:
+    """What it leaves is parked."""
     node = prepared
-    (router,) = spare_with_twin(node, 1)
-    node.run("ovs-vsctl", "set", "port", router.qr, "external_ids:hotspare-gateway=other")
+    routers = spare_with_twin(node, 1)
+    node.run("tee", "/run/hotspare/other.stager.json", stdin="{}")
     assert gateway(node, "promote").code == 0
-    assert asked(node) == []
-    assert is_clean(node)
+    assert asked(node) == ["edge promote"]
+    assert is_there(node, routers)
+    assert live_ports(node)
+    told = node.run("cat", "/run/hotspare/edge.gateway")
+    assert told.strip() == "promoted"
+    assert not node.run("find", "/run/hotspare", "-name", "other.stager.json")
 
 
 def test_a_promotion_that_was_killed_is_made_whole_by_the_next(prepared: OcfNode) -> None:
