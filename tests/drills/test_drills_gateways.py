@@ -55,16 +55,6 @@ class Gateways:
         eventually(well, within_s=FRESH_S, what=lambda: f"both gateways are whole: {told.get('lines')}")
         return {line["name"]: line["carrier"] for line in told["gateways"]}
 
-    def are_well(self) -> None:
-        """Nothing is left to complain of, not even what a monitor in depth has seen a minute ago."""
-        told: dict[str, Any] = {}
-
-        def well() -> bool:
-            told.update(self.status())
-            return told["answer"] == "yes"
-
-        eventually(well, within_s=FRESH_S, what=lambda: f"all is well: {told.get('lines')}")
-
     def twins(self, gateway: str) -> dict[str, dict[str, Any]]:
         """What is told of the gateway's twins, by node; nothing where a node has no stager of it."""
         line = next(line for line in self.status()["gateways"] if line["name"] == gateway)
@@ -167,7 +157,6 @@ def undisturbed(lost: Mapping[str, int]) -> bool:
 
 
 def test_each_gateway_has_a_node_of_its_own_and_the_third_keeps_fresh_twins_of_both(gateways):
-    gateways.are_well()
     carriers, spare = gateways.carriers(), gateways.spare()
     assert len(set(carriers.values())) == len(BOTH)
     for gateway, other in (BOTH, BOTH[::-1]):
@@ -177,8 +166,12 @@ def test_each_gateway_has_a_node_of_its_own_and_the_third_keeps_fresh_twins_of_b
         assert twins[spare]["routers"] == twins[carriers[gateway]]["routers"] > 0
         assert twins[carriers[other]] == {}
         assert gateways.parts_of_a_twin(carriers[other], gateway) == ""
-    shown = gateways.lab.hotspare("status")
-    assert shown.count(f"{spare} fresh") == len(BOTH)
+    told = [line for line in gateways.status()["lines"] if line["name"] in {"twins", "routers", "agents", *BOTH}]
+    assert [line["answer"] for line in told] == 4 * len(BOTH) * ["yes"]
+    for line, gateway, other in zip(told[3::4], BOTH, BOTH[::-1], strict=True):
+        assert f"{carriers[gateway]} carries, " in line["text"]
+        assert f"{carriers[other]} carries {other}" in line["text"]
+        assert f"{spare} fresh" in line["text"]
 
 
 def test_a_gateway_is_taken_over_by_the_spare_and_never_by_the_other_ones_carrier(gateways):
