@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,9 @@ _ETH_P_ALL = 3  # linux/if_ether.h
 _SO_TIMESTAMPNS = 35  # asm-generic/socket.h
 _MAC_OF_NEUTRON = b"\xfa\x16\x3e"
 """How the macs of its ports begin. Source: Neutron, `base_mac`."""
-_IPV4, _ARP = b"\x08\x00", b"\x08\x06"
+_IPV4, _IPV6, _ARP = b"\x08\x00", b"\x86\xdd", b"\x08\x06"
+_ICMPV6, _NEIGHBOUR_ADVERTISEMENT, _SOLICITED = 58, 136, 0x40
+"""Source: RFC 4861, 4.4."""
 _VXLAN = (4789).to_bytes(2)
 """Its port of UDP. Source: RFC 7348, 5."""
 
@@ -154,6 +157,13 @@ class Twin:
 
         eventually(serves, within_s=within_s, what=lambda: f"{node} serves all routers: {self._cluster()}")
 
+    def ipv6(self, node: str) -> frozenset[str]:
+        """The addresses of the routers' devices there that have one that somebody gave them, those of the link too."""
+        ask = "for name in $(ip netns list | grep -o '^qrouter-[^ ]*'); do ip -n $name -6 -json address; done"
+        devices = [device for line in self.lab.ssh(node, ask).splitlines() for device in json.loads(line)]
+        addresses = [[(one["scope"], one["local"]) for one in device.get("addr_info", ())] for device in devices]
+        return frozenset(local for its in addresses if "global" in dict(its) for _, local in its)
+
     def standby(self, node: str) -> None:
         """The cluster has been told that nothing is to run on the node."""
         self.lab.ssh(WITNESS, f"crm_attribute --node {node} --name standby --update on")
@@ -193,10 +203,16 @@ class Overheard:
     """By cable."""
     said: list[tuple[float, str]] = field(default_factory=list)
     """When, by the kernel's clock, and which node."""
+    advertised: list[tuple[float, str, str]] = field(default_factory=list)
+    """When, which node, and the IPv6 address that it told all nodes of, unasked."""
 
     def turns(self) -> list[str]:
         """The nodes one after the other: each one is named as often as it began to speak after another one had."""
         return [node for node, _ in groupby(node for _, node in sorted(self.said))]
+
+    def advertisements(self, address: str) -> list[tuple[float, str]]:
+        """When which node told of the address, sooner ones first."""
+        return sorted((at_s, node) for at_s, node, told in self.advertised if told == address)
 
 
 @contextmanager
@@ -238,6 +254,8 @@ def _listen(taps: dict[socket.socket, tuple[str, str]], ending: socket.socket, h
                 if kind != socket.PACKET_OUTGOING and _is_a_routers(frame):
                     heard.frames[cable] += 1
                     heard.said.append((_at_s(told), node))
+                    if address := _advertised(frame):
+                        heard.advertised.append((_at_s(told), node, address))
 
 
 def _at_s(told: list[tuple[int, int, bytes]]) -> float:
@@ -247,6 +265,13 @@ def _at_s(told: list[tuple[int, int, bytes]]) -> float:
             seconds, nanoseconds = struct.unpack("qq", stamp)
             return float(seconds + nanoseconds / 1e9)
     return time.time()
+
+
+def _advertised(frame: bytes) -> str:
+    """The address of an unsolicited neighbour advertisement, in IPv6 without extensions; empty where it is none."""
+    if frame[12:14] != _IPV6 or len(frame) < 78 or frame[20] != _ICMPV6 or frame[54] != _NEIGHBOUR_ADVERTISEMENT:
+        return ""
+    return "" if frame[58] & _SOLICITED else str(IPv6Address(frame[62:78]))
 
 
 def _is_a_routers(frame: bytes) -> bool:

@@ -5,7 +5,7 @@ there is no cluster.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hotspare.codec import cib_xml, crm_mon_xml
@@ -42,8 +42,18 @@ class Simulation:
     def status(self) -> ClusterStatus:
         return crm_mon_xml.read(self.node.run("env", f"CIB_file={CIB}", *crm_mon_xml.CRM_MON))
 
+    def becomes(self, spec: Spec) -> None:
+        """The configuration is that of this file now, as `hotspare apply` makes it."""
+        cib = cib_xml.read(self.node.run("cat", CIB))
+        self.node.run("tee", CIB, stdin=cib_xml.write(reconcile.reconciled(cib, configuration.wanted(spec))))
+
     def standby(self, name: str) -> None:
         self.node.run("env", f"CIB_file={CIB}", "crm_standby", "--node", name, "--update", "on")
+
+    def orders(self, *options: str) -> str:
+        """What the scheduler would do now, with what it looks at left out."""
+        told = self.node.run("crm_simulate", "--simulate", "--xml-file", CIB, *options)
+        return "\n".join(re.findall(r"\* (?:Promote|Demote|Move|Start|Stop|Restart|Recover|Fence) .*", told))
 
     def controller(self, number: int) -> None:
         """The node of this number is the cluster's controller from now on."""
@@ -52,11 +62,11 @@ class Simulation:
         self.node.run("tee", CIB, stdin=text.replace("<cib ", f'<cib dc-uuid="{number}" ', 1))
 
 
-def begun(node: OcfNode, spec: Spec, scores: Mapping[str, int], *, controller: int = 0) -> Simulation:
-    """The cluster of the file with all that it runs. Of the gateway `gw` its nodes have these promotion scores."""
+def begun(node: OcfNode, spec: Spec, scores: Mapping[str, Mapping[str, int]], *, controller: int = 0) -> Simulation:
+    """The cluster of the file with all that it runs. Of each gateway its nodes have these promotion scores."""
     sections = (Element(tag) for tag in ("crm_config", "nodes", "resources", "constraints"))
     empty = Element("cib", (), (Element("configuration", (), tuple(sections)),))
-    cib = _with_nodes(reconcile.reconciled(empty, configuration.wanted(spec)), scores)
+    cib = _with_nodes(reconcile.reconciled(empty, configuration.wanted(spec)), tuple(spec.nodes), scores)
     node.run("tee", CIB, stdin=cib_xml.write(cib))
     simulation = Simulation(node)
     if controller:
@@ -66,16 +76,23 @@ def begun(node: OcfNode, spec: Spec, scores: Mapping[str, int], *, controller: i
     return simulation
 
 
-def _with_nodes(cib: Element, scores: Mapping[str, int]) -> Element:
+def _with_nodes(cib: Element, nodes: Sequence[str], scores: Mapping[str, Mapping[str, int]]) -> Element:
     """The configuration as a whole CIB. Scores are permanent here, which is the same to the scheduler."""
 
     def scored(number: int, name: str) -> Element:
-        pair = {"id": f"score-{number}", "name": "master-gw", "value": str(scores[name])}
-        own = element("instance_attributes", element("nvpair", attributes=pair), attributes={"id": f"of-{number}"})
+        pairs = (
+            element("nvpair", attributes=_named(f"{gateway}-{number}", gateway, its[name]))
+            for gateway, its in scores.items()
+        )
+        own = element("instance_attributes", *pairs, attributes={"id": f"of-{number}"})
         return element("node", own, attributes={"id": str(number), "uname": name})
 
     (top,) = cib.children
-    nodes = Element("nodes", (), tuple(scored(number, name) for number, name in enumerate(scores, 1)))
-    children = tuple(nodes if child.tag == "nodes" else child for child in top.children)
+    whole = Element("nodes", (), tuple(scored(number, name) for number, name in enumerate(nodes, 1)))
+    children = tuple(whole if child.tag == "nodes" else child for child in top.children)
     version = {"validate-with": "pacemaker-3.7", "admin_epoch": "0", "epoch": "1", "num_updates": "0"}
     return element("cib", Element(top.tag, top.attributes, children), Element("status"), attributes=version)
+
+
+def _named(id_: str, gateway: str, score: int) -> dict[str, str]:
+    return {"id": f"score-{id_}", "name": f"master-{gateway}", "value": str(score)}

@@ -18,6 +18,8 @@ pytestmark = [
 
 AGENTS = f"cat /run/hotspare/{GATEWAY}-*.pid"
 TAKEOVERS = 10
+IPV6_VM = "vm04"
+"""Behind the first router that has IPv6: see lab/plan_of_routers.py."""
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +150,28 @@ def test_a_takeover_over_and_back_serves_every_router_and_leaves_nothing_behind(
             assert silent(twin, carrier)
         assert not heard.frames
         assert twin.carrier() == spare
+
+
+def test_a_takeover_tells_of_every_ipv6_address_three_times_and_vms_go_on_reaching_them(twin):
+    carrier, spare = twin.carrier(), twin.spare()
+    expected = twin.ipv6(carrier)
+    links = {address for address in expected if address.startswith("fe80:")}
+    assert links, "a router of the lab has IPv6"
+    assert expected - links
+    with overhearing(twin.lab, carrier, spare) as heard:
+        twin.lab.hotspare("takeover", GATEWAY, "--to", spare)
+    for address in expected:
+        told = heard.advertisements(address)
+        assert {node for _, node in told} == {spare}, told
+        first_s, second_s, third_s = (at_s for at_s, _ in told)
+        assert second_s - first_s > 0.9
+        assert third_s - first_s > 2.9
+    vm = f"ip netns exec {IPV6_VM}"
+    hop = twin.lab.ssh("cmp1", f"{vm} ip -6 route show default | grep -o 'via [^ ]* dev [^ ]*'").split()
+    assert hop[1] in links
+    for target in (*(expected - links), f"{hop[1]}%{hop[3]}"):
+        reached = f"{vm} ping -q -6 -c 1 -W 1 {target} >/dev/null && echo yes || :"
+        eventually(lambda asked=reached: twin.lab.ssh("cmp1", asked) != "", within_s=30, what=f"{target} answers")
 
 
 def test_a_carrier_without_its_public_or_its_tenant_network_keeps_the_gateway_and_says_of_the_first(twin):

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import twin_node
 from twin_node import GATEWAY, RouterPlane
@@ -65,7 +65,7 @@ class FakeSwitch:
         if self.hangs:
             raise TimedOutError("Open vSwitch does not answer")
         found = self.node.look().switch
-        return found if flows else SwitchLook(found.plugs, {})
+        return found if flows else replace(found, bridges={})
 
     async def carry_out(self, step: InSwitch, *, within_s: float) -> None:
         assert within_s > 0

@@ -52,7 +52,7 @@ def test_every_node_is_promoted_under_its_own_host_with_agents_of_that_host() ->
         assert "host" not in own[""]
     assert meta(found["edge-local-clone"])["promoted-max"] == "3"
     assert meta(found["edge-local-agents-clone"]) == {
-        "clone-max": "3", "clone-node-max": "1", "interleave": "true", "notify": "false",
+        "clone-node-max": "1", "interleave": "true", "notify": "false",
     }  # fmt: skip
 
 

@@ -12,10 +12,11 @@ from twin_node import GATEWAY, NORMAL, is_twin, router
 import virtual_time
 from hotspare.codec.twin_frames import Frame
 from hotspare.flows.stage.payload import Payload
+from hotspare.flows.stage.spare import COMPARE_S
 from hotspare.model.dataplane import DROP_PARKED
 from hotspare.model.errors import RefusedError, TimedOutError
 from hotspare.model.stager import Role
-from hotspare.model.staging import SeenPlug
+from hotspare.model.staging import AddNamespace, SeenPlug
 from hotspare.plan.twin.freshness import Score
 
 ONE, TWO, THREE = router("r1", "qr-a", "qg-b"), router("r2", "qr-c", "qg-d"), router("r3", "qr-e")
@@ -230,6 +231,18 @@ async def test_where_another_gateway_is_carried_there_is_no_twin_until_it_is_gon
     assert net2.stager.state().score < Score.FRESH
     net2.node.carried = ""
     await until(lambda: has_twins(net2, ONE, TWO), within_s=10)
+
+
+@story
+async def test_a_router_that_went_to_another_gateway_is_that_ones_as_soon_as_its_twin_is_gone():
+    net1, net2 = machines()
+    await fresh(net2)
+    net1.agents_remove(TWO)
+    await until(lambda: has_twins(net2, ONE), within_s=10)
+    net2.node.carry_out([AddNamespace(TWO.namespace)])
+    net2.namespaces.changed.tell(frozenset([TWO.namespace]))
+    await asyncio.sleep(COMPARE_S + 10)
+    assert TWO.namespace in net2.node.namespaces
 
 
 @story

@@ -135,6 +135,14 @@ def test_what_is_in_its_way_is_told_with_what_to_do(status, told):
     assert told in "\n".join(objections(TWIN, status, NONE))
 
 
+def test_a_node_that_carries_another_gateway_is_refused_with_a_free_one_by_name():
+    spare_too = resource(GATEWAY, DATA_PLANE, "net3", Role.UNPROMOTED)
+    now = replace(BEFORE, resources=(*BEFORE.resources, spare_too, resource("west", DATA_PLANE, "net1", Role.PROMOTED)))
+    (told,) = objections(TWIN, now, NONE)
+    assert "net1 carries west" in told
+    assert "take net3, which is free, or have west taken over by another one first" in told
+
+
 def test_nothing_is_in_the_way_of_a_whole_cluster_or_of_nothing_to_do():
     assert objections(TWIN, BEFORE, NONE) == ()
     assert objections(TWIN, replace(DONE, failures=(FAILED,), quorate=False), NONE) == ()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from twin_node import GATEWAY, NORMAL, ROOT, Namespace, Node, is_twin, plane, plug, router, tunnel, tunnel_bridge
 
-from hotspare.model.dataplane import DROP_PARKED, Address, Bridge, Device
+from hotspare.model.dataplane import DROP_PARKED, Address, Bridge, Device, link_local
 from hotspare.model.errors import InvariantError
 from hotspare.model.staging import (
     AddNamespace,
@@ -159,6 +159,16 @@ def test_what_is_parked_but_neutrons_agents_would_see_is_hidden():
     node = twin(R1)
     node.plugs["qr-a"] = replace(node.plugs["qr-a"], hidden=False)
     assert differences(plane(R1), node.look()) == (Park(GATEWAY, (R1.plugs["qr-a"],)),)
+
+
+def test_a_port_whose_device_went_with_a_namespace_that_somebody_else_removed_is_plugged_anew():
+    node = twin(R1)
+    del node.namespaces[R1.namespace]
+    node.devices.clear()
+    steps = differences(plane(R1), node.look())
+    assert RemovePlugs(tuple(sorted(R1.plugs))) in steps
+    assert is_twin(node.carry_out(steps), R1)
+    assert differences(plane(R1), node.look()) == ()
 
 
 def test_a_spare_that_gateways_share_has_the_drop_and_the_flows_of_none_until_one_is_promoted():
@@ -352,16 +362,21 @@ def test_a_demotion_parks_what_the_agents_plugged_since_the_promotion():
     assert node.carry_out([parked]).live() == {"tap-n1"}
 
 
-def test_every_global_address_is_announced_once_outside_ones_first():
+def test_every_address_is_announced_once_outside_ones_first_and_with_ipv6_the_one_that_the_kernel_makes():
     outside = Device("qg-c", frozenset(map(Address, ["203.0.113.9/24", "203.0.113.77/32", "2001:db8::9/64"])))
-    inner = Device("qr-a", frozenset([Address("10.0.0.1/24"), Address("fe80::1/64", 253)]))
+    inner = Device("qr-a", frozenset([Address("10.0.0.1/24"), Address("fe80::1/64", 253), Address("127.1.1.1/8", 254)]))
     found = announcements([replace(R1, devices={"qg-c": outside, "qr-a": inner})])
+    only_ipv4 = Device("qr-a", frozenset([Address("10.0.0.1/24")]))
+    assert [one.address for one in announcements([replace(R1, devices={"qr-a": only_ipv4})])] == ["10.0.0.1"]
     mac, inner_mac = R1.plugs["qg-c"].mac, R1.plugs["qr-a"].mac
     assert found == (
         Announcement("qrouter-r1", "qg-c", mac, "2001:db8::9"),
         Announcement("qrouter-r1", "qg-c", mac, "203.0.113.77"),
         Announcement("qrouter-r1", "qg-c", mac, "203.0.113.9"),
+        Announcement("qrouter-r1", "qg-c", mac, str(link_local(mac))),
         Announcement("qrouter-r1", "qr-a", inner_mac, "10.0.0.1"),
+        Announcement("qrouter-r1", "qr-a", inner_mac, "fe80::1"),
+        Announcement("qrouter-r1", "qr-a", inner_mac, str(link_local(inner_mac))),
     )
 
 

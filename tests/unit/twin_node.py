@@ -131,7 +131,8 @@ class Node:
         bridges = {name: Bridge(name, flows) for name, flows in self.flows.items()}
         if TUNNEL_BRIDGE in bridges:
             bridges[TUNNEL_BRIDGE] = replace(bridges[TUNNEL_BRIDGE], tunnels=dict(self.tunnels))
-        switch = SwitchLook(dict(self.plugs), bridges)
+        loose = frozenset(name for name, (place, _) in self.devices.items() if place == ROOT)
+        switch = SwitchLook(dict(self.plugs), bridges, devices=loose & self.plugs.keys())
         return NodeLook(switch, insides, dict(self.files), self.carried, self.known)
 
     def forwarding(self) -> set[str]:

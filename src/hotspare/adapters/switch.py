@@ -1,6 +1,7 @@
 """Open vSwitch of this node: routers' ports in OVSDB, flows by OpenFlow."""
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -79,6 +80,7 @@ class Switch:
             plugs={row.name: row.seen() for row in told},
             bridges=bridges,
             faults={row.name: row.fault for row in told if row.fault},
+            devices=frozenset(name for _, name in socket.if_nameindex()) & {row.name for row in told},
         )
 
     async def carry_out(self, step: InSwitch, *, within_s: float) -> None:

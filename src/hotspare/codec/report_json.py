@@ -47,7 +47,7 @@ def report(judged: Report) -> dict[str, Any]:
         "marks": [dataclasses.asdict(mark) for mark in phases.marks],
         "budget": [{**part(one.part), "measured_s": one.measured_s} for one in judged.budget],
         "per_router": [_outage(one, judged) for one in judged.outages],
-        **(_pooled(judged) if judged.journeys else {}),
+        **_undisturbed(judged),
         "audits": [
             {
                 "name": audit.name,
@@ -101,12 +101,16 @@ def _outage(one: Outage, judged: Report) -> dict[str, Any]:
     }
 
 
-def _pooled(judged: Report) -> dict[str, Any]:
-    """What only a pool has: routers that were not struck, and the way of each one, also of those without an address."""
-    return {
-        "bystanders": [_outage(one, judged) for one in judged.bystanders],
-        "ways": {router_id: _way(journey) for router_id, journey in judged.journeys.items()},
-    }
+def _undisturbed(judged: Report) -> dict[str, Any]:
+    """Routers that were not struck, where such were watched; and the way of each one of a pool, also of those without
+    an address.
+    """
+    if not judged.journeys and not judged.bystanders:
+        return {}
+    told: dict[str, Any] = {"bystanders": [_outage(one, judged) for one in judged.bystanders]}
+    if judged.journeys:
+        told["ways"] = {router_id: _way(journey) for router_id, journey in judged.journeys.items()}
+    return told
 
 
 def _way(journey: Journey | None) -> dict[str, Any]:
@@ -172,16 +176,13 @@ def _fields(told: Mapping[str, Any]) -> dict[str, Any]:
         "clock_error_s": told["probe"]["clock_error_s"],
         "versions": told["versions"],
         "budget": [{"part": {**one, "name": one["part"]}, "measured_s": one["measured_s"]} for one in told["budget"]],
-        **(_of_a_pool(told, t0_s) if "bystanders" in told else {}),
+        "bystanders": list(_outages(told.get("bystanders", []), t0_s)),
+        "journeys": _journeys(told.get("ways", {})),
     }
 
 
-def _of_a_pool(told: Mapping[str, Any], t0_s: float) -> dict[str, Any]:
-    ways = {
-        router_id: {"before": way["nodes_before"], "after": way["nodes_after"]}
-        for router_id, way in told["ways"].items()
-    }
-    return {"bystanders": list(_outages(told["bystanders"], t0_s)), "journeys": ways}
+def _journeys(ways: Mapping[str, Any]) -> dict[str, Any]:
+    return {router_id: {"before": way["nodes_before"], "after": way["nodes_after"]} for router_id, way in ways.items()}
 
 
 def _outages(rows: list[dict[str, Any]], t0_s: float) -> Iterator[dict[str, Any]]:

@@ -168,8 +168,11 @@ class Drill:
 
     @property
     def _hosts(self) -> tuple[str, ...]:
-        """Neutron's hosts that routers of the gateway may be bound to."""
-        return tuple(dict.fromkeys(self.order.gateway.hosts.values()))
+        """Neutron's hosts that routers of the gateway may be bound to, and those of the gateways beside it: what
+        becomes of their routers is watched, too.
+        """
+        gateway = self.order.gateway
+        return tuple(dict.fromkeys((*gateway.hosts.values(), *gateway.beside)))
 
     async def _clocks(self) -> None:
         """Compare every host's clock with ours; a difference smaller than its error is none."""
@@ -343,7 +346,7 @@ class Drill:
 
     async def _asked(self) -> ClusterState:
         _node, status = await self.site.status()
-        return cluster_state(status, self.carriage.data_plane, self.carriage.resources)
+        return cluster_state(status, self.carriage.data_plane, self.carriage.resources, self.order.gateway.beside)
 
     async def _cluster(self) -> ClusterState | None:
         """The cluster's state, or None where no node could tell: in the middle of a takeover that is no error."""

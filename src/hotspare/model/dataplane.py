@@ -7,6 +7,7 @@ say, in a form that is the same on both nodes: no interface index, port number, 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import IPv6Address
 
 PARKED_TAG = 4095
 """The VLAN that Open vSwitch drops. Source: Neutron, `DEAD_VLAN_TAG`; br_int.py installs the drop."""
@@ -45,6 +46,15 @@ class Address:
     """`10.0.0.1/24`, `2001:db8::1/64`: in the canonical form of `ipaddress`."""
     scope: int = 0
     """0 global, 253 link, 254 host. Source: linux/rtnetlink.h, rt_scope_t."""
+
+
+def link_local(mac: str) -> IPv6Address | None:
+    """The address that the kernel derives from the mac; None where that is none. Source: RFC 4291, appendix A."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    if len(octets) != 6:
+        return None
+    identifier = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
+    return IPv6Address(bytes.fromhex("fe80000000000000") + identifier)
 
 
 @dataclass(frozen=True, slots=True)

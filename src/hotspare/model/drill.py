@@ -31,6 +31,8 @@ class Gateway:
     strategy: Strategy
     hosts: Mapping[str, str]
     """Each of its nodes, and the host under which Neutron knows the agents there."""
+    beside: tuple[str, ...] = ()
+    """Other gateways that some of these nodes may carry, one node each at a time. Each is its own host in Neutron."""
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -177,11 +179,17 @@ class ClusterState:
     """Nodes that are marked as leaving: their routers are to go elsewhere."""
     controller: str = ""
     """The node that directs the cluster (DC); empty where it was not told."""
+    beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Each gateway beside it → the nodes on which that one is promoted."""
 
     @property
     def carrier(self) -> str | None:
         """The one node on which the data plane is promoted; None where it is none, or more than one."""
         return self.promoted[0] if len(self.promoted) == 1 else None
+
+    def other(self, node: str) -> str:
+        """The gateway beside it that the node carries; empty: none."""
+        return next((name for name, nodes in self.beside.items() if node in nodes), "")
 
 
 NEUTRON = "Neutron"

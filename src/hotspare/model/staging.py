@@ -33,6 +33,8 @@ class SwitchLook:
     """By name; empty where flows were not asked for."""
     faults: Mapping[str, str] = field(default_factory=dict)
     """Ports that have no device in the switch, with what ovs-vswitchd says of it."""
+    devices: frozenset[str] = frozenset()
+    """Router ports' devices that are where the switch has made them, in no namespace."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,7 @@ def _resource(name: str, resource: Resource, spec: Spec) -> Iterator[tuple[Secti
     """A resource of the operator's own, where it may run, and what it stays with."""
     places = resources.nodes(spec, name)
     own = _own(name, resource)
-    yield Section.RESOURCES, clone(f"{name}-clone", own, {"clone-max": str(len(places))}) if resource.clone else own
+    yield Section.RESOURCES, clone(f"{name}-clone", own) if resource.clone else own
     for node in spec.nodes:
         if node not in places:
             yield Section.CONSTRAINTS, never(f"{name}-clone" if resource.clone else name, node, discovery="never")

@@ -32,8 +32,13 @@ def objections(carriage: Carriage, cluster: ClusterState, node: str) -> tuple[st
     able = [one for one in nodes if one in cluster.online and one not in cluster.standby]
     if node in nodes and node not in able:
         found.append(f"{node} is offline or in standby: bring it back first")
-    if not [one for one in able if one != node]:
-        found.append(f"no other node could take over: of {', '.join(nodes)} only {', '.join(able) or 'none'} is ready")
+    if node in able and (other := cluster.other(node)):
+        found.append(f"{node} carries {other}: drill that one with --gateway {other}, or choose another node")
+    free = [one for one in able if not cluster.other(one)]
+    if not [one for one in free if one != node]:
+        busy = "".join(f"; {one} carries {cluster.other(one)}" for one in able if one not in free and one != node)
+        ready = ", ".join(free) or "none"
+        found.append(f"no other node could take over: of {', '.join(nodes)} only {ready} is ready{busy}")
     found += [f"{one} is unclean: fencing has to finish first" for one in cluster.unclean]
     found += carriage.not_whole(cluster)
     found += [f"{failure}: repair it, then `crm_resource --cleanup`" for failure in cluster.failures]
@@ -122,8 +127,12 @@ def _why(history: History, gone: Sequence[Outage], judged: Sequence[Audit], unsu
 def gateway_of(spec: Spec, name: str) -> Gateway:
     """The file's gateway of this name, as a drill knows it."""
     found = spec.gateways[name]
-    hosts = spec.hosts(name) if name in spec.pools else dict.fromkeys(found.nodes, name)
-    return Gateway(name, Strategy(found.strategy), hosts)
+    if name in spec.pools:
+        return Gateway(name, Strategy(found.strategy), spec.hosts(name))
+    beside = (
+        other for other, its in spec.carried.items() if other != name and not set(its.nodes).isdisjoint(found.nodes)
+    )
+    return Gateway(name, Strategy(found.strategy), dict.fromkeys(found.nodes, name), tuple(beside))
 
 
 def lacking(spec: Spec, where: str, fault: Fault, node: str | None, gateway: str | None) -> Iterator[Problem]:

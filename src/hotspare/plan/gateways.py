@@ -7,7 +7,7 @@ once, each under a Neutron host of its own.
 from collections.abc import Iterator, Mapping
 
 from hotspare.model.cib import Element, Section, element
-from hotspare.model.spec import Gateway, Neutron, Spec
+from hotspare.model.spec import Neutron, Spec
 from hotspare.plan import agents
 from hotspare.plan.layout import TWIN_KEY
 from hotspare.plan.names import local, rescheduler
@@ -31,7 +31,7 @@ def carried(name: str, spec: Spec) -> Iterator[Part]:
     gateway, is_twin = spec.gateways[name], name in spec.twins
     parameters = {"gateway": name, "strategy": gateway.strategy} | (_twin(name, spec) if is_twin else {})
     data_plane = _data_plane(name, parameters)
-    meta = _promotable(gateway, at_once=1) | {"resource-stickiness": STICKINESS}
+    meta = _promotable(at_once=1) | {"resource-stickiness": STICKINESS}
     yield Section.RESOURCES, clone(f"{name}-clone", data_plane, meta)
     group = agents.group(name, _neutron(spec), host=name, nice=TWIN_AGENTS_NICE if is_twin else 0)
     yield Section.RESOURCES, group
@@ -46,9 +46,8 @@ def pool(name: str, spec: Spec) -> Iterator[Part]:
     by_node = {node: {"gateway": host} for node, host in hosts.items()}
     data_plane = _data_plane(own, {"strategy": gateway.strategy}, by_node)
     group = agents.group(own, _neutron(spec), hosts=hosts)
-    count = len(gateway.nodes)
-    yield Section.RESOURCES, clone(f"{own}-clone", data_plane, _promotable(gateway, at_once=count))
-    yield Section.RESOURCES, clone(f"{group.id}-clone", group, {"clone-max": str(count)})
+    yield Section.RESOURCES, clone(f"{own}-clone", data_plane, _promotable(at_once=len(gateway.nodes)))
+    yield Section.RESOURCES, clone(f"{group.id}-clone", group)
     yield from _beside_promoted(f"{group.id}-clone", f"{own}-clone")
     yield Section.RESOURCES, _rescheduler(name, spec)
     yield from _only_on(gateway.nodes, spec, f"{own}-clone", f"{group.id}-clone", rescheduler(name))
@@ -98,13 +97,8 @@ def _twin(name: str, spec: Spec) -> dict[str, str]:
     return parameters | ({"python": neutron.python} if neutron.python else {})
 
 
-def _promotable(gateway: Gateway, *, at_once: int) -> dict[str, str]:
-    return {
-        "promotable": "true",
-        "promoted-max": str(at_once),
-        "promoted-node-max": "1",
-        "clone-max": str(len(gateway.nodes)),
-    }
+def _promotable(*, at_once: int) -> dict[str, str]:
+    return {"promotable": "true", "promoted-max": str(at_once), "promoted-node-max": "1"}
 
 
 def _rescheduler(name: str, spec: Spec) -> Element:

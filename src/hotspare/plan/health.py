@@ -41,8 +41,12 @@ def fence_devices(status: ClusterStatus) -> tuple[Resource, ...]:
     return tuple(resource for resource in status.resources if resource.agent.startswith(FENCING))
 
 
-def cluster_state(status: ClusterStatus, data_plane: str, resources: Sequence[str]) -> ClusterState:
-    """The part of the status that a drill asks about: of a gateway's data plane, and of its other resources."""
+def cluster_state(
+    status: ClusterStatus, data_plane: str, resources: Sequence[str], beside: Sequence[str] = ()
+) -> ClusterState:
+    """The part of the status that a drill asks about: of a gateway's data plane, of its other resources, and of the
+    gateways beside it.
+    """
     return ClusterState(
         quorate=status.quorate,
         promoted=status.promoted_on(data_plane),
@@ -53,4 +57,5 @@ def cluster_state(status: ClusterStatus, data_plane: str, resources: Sequence[st
         failures=troubles(status),
         leaving=tuple(drains(status)),
         controller=status.dc or "",
+        beside={gateway: status.promoted_on(gateway) for gateway in beside},
     )

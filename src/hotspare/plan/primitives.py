@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from hotspare.model.cib import Element, element
 
@@ -67,8 +68,12 @@ def with_parameter(whole: Element, name: str, value: str) -> Element:
     return Element(whole.tag, whole.attributes, tuple(children))
 
 
-def clone(id_: str, inner: Element, meta: Mapping[str, str]) -> Element:
-    """The inner resource on several nodes at once, at most one instance a node, each node on its own."""
+def clone(id_: str, inner: Element, meta: Mapping[str, str] = MappingProxyType({})) -> Element:
+    """The inner resource on several nodes at once, at most one instance a node, each node on its own.
+
+    Where it may not be, constraints say. It has no `clone-max`: where that sinks because a node leaves its list,
+    Pacemaker (2.1.5) numbers instances anew, and may stop the promoted one on another node (seen, and simulated).
+    """
     whole = {"clone-node-max": "1", "interleave": "true", "notify": "false", **meta}
     return element("clone", nvpairs("meta_attributes", f"{id_}-meta", whole), inner, attributes={"id": id_})
 

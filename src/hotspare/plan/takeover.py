@@ -148,10 +148,14 @@ def _of_node(order: Order, status: ClusterStatus) -> Iterator[str]:
         return
     if node.maintenance:
         yield f"{name} is in maintenance: nothing is promoted there; crm node ready {name}"
-    for other in status.resources:
-        if other.agent == GATEWAY and other.role is Role.PROMOTED and name in other.nodes and other.id != gateway:
-            reason = f"{name} carries {other.id}, and a node carries one at a time"
-            yield f"{reason}: take another node, or have {other.id} taken over by another one first"
+    carried = {
+        on: one.id for one in status.resources if one.agent == GATEWAY and one.role is Role.PROMOTED for on in one.nodes
+    }
+    if (other := carried.get(name, gateway)) != gateway:
+        free = [on for on in status.running_on(gateway) if on not in carried]
+        instead = f"{' or '.join(free)}, which is free" if free else "another node"
+        reason = f"{name} carries {other}, and a node carries one at a time"
+        yield f"{reason}: take {instead}, or have {other} taken over by another one first"
     failures = failed(order, status)
     for failure in failures:
         yield f"{words(failure)}; repair it, then crm resource cleanup {failure.resource}"

@@ -24,7 +24,7 @@ resources:
 def running(booted_node: OcfNode, request: pytest.FixtureRequest) -> Simulation:
     """Everything runs, the gateway on net1. The test's parameter says whether `vtep` is critical."""
     spec = spec_yaml.spec(*spec_yaml.document(FILE.format(critical=str(request.param).lower()), "cluster.yaml"))
-    simulation = begun(booted_node, spec, {"net1": 199, "net2": 198, "net3": 197})
+    simulation = begun(booted_node, spec, {"gw": {"net1": 199, "net2": 198, "net3": 197}})
     whole = simulation.status()
     assert whole.promoted_on("gw") == ("net1",)
     assert {whole.running_on(name) for name in (*AGENTS, "vtep", "natlog")} == {("net1",)}

@@ -5,6 +5,7 @@ socket's protocol, parks and lets go real ports, and does what a test wants of i
 import json
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -427,24 +428,81 @@ def test_a_node_that_carries_a_gateway_keeps_no_twin_of_another(prepared: OcfNod
     node.make_routers(1)
     node.shell("pkill haproxy || :")
     assert gateway(node, "promote", name="other", port="5410").code == 0
-    assert asked(node) == ["edge drop", "other promote"]
+    assert asked(node) == ["other promote", "edge drop"], "what is parked goes when routers forward"
     assert is_clean(node)
     assert stagers(node) == [f"/usr/bin/python3 -m {MODULE} /run/hotspare/other.stager.json"]
     assert gateway(node, "monitor").code == 0
     assert len(stagers(node)) == 1
+    assert scores(node)[-1] == "--update -1", "nobody is promoted here"
     assert gateway(node, "promote").code == 1
     assert gateway(node, "demote", name="other", port="5410").code == 0
     assert gateway(node, "monitor").code == 0
     assert len(stagers(node)) == 2
+    assert gateway(node, "monitor").code == 0
+    assert scores(node)[-2:] == ["--update 100", "--update 150"]
 
 
-def test_what_another_gateways_stager_has_left_here_is_cleaned_before_a_promotion(prepared: OcfNode) -> None:
+@pytest.mark.parametrize("strategy", ["cold", "twin"])
+def test_a_node_that_carries_a_gateway_is_not_to_be_promoted_for_another(prepared: OcfNode, strategy: str) -> None:
+    node, other = prepared, {"name": "other", "port": "5410"} if strategy == "twin" else {"name": "other"}
+    assert gateway(node, "start", strategy=strategy).code == 0
+    assert gateway(node, "promote", strategy=strategy).code == 0
+    assert gateway(node, "start", strategy=strategy, **other).code == 0
+    assert scores(node)[-2:] == ["--update 199", "--update -1"]
+    assert gateway(node, "monitor", strategy=strategy, **other).code == 0
+    assert gateway(node, "monitor", strategy=strategy).code == 8
+    assert scores(node)[-1] == "--update -1"
+    assert gateway(node, "demote", strategy=strategy).code == 0
+    assert gateway(node, "monitor", strategy=strategy, **other).code == 0
+    assert scores(node)[-1] in {"--update 100", "--update 150"}
+
+
+def test_a_start_that_waits_for_a_promotion_cleans_nothing_of_what_that_lets_go(prepared: OcfNode) -> None:
+    """As on a node that boots: gateways start there side by side, and the first one is promoted at once."""
     node = prepared
-    (router,) = spare_with_twin(node, 1)
-    node.run("ovs-vsctl", "set", "port", router.qr, "external_ids:hotspare-gateway=other")
+    routers = spare_with_twin(node)
+    node.shell("setsid flock /run/hotspare/.cleaning.lock sleep 1006 >/dev/null 2>&1 &")
+    node.wait(lambda: bool(node.processes("sleep 1006")), within_s=5, until="somebody cleans")
+    with ThreadPoolExecutor() as beside:
+        starting = beside.submit(gateway, node, "start", name="other", port="5410")
+        node.wait(lambda: bool(node.processes("gateway start")), within_s=5, until="the other gateway starts")
+        node.run("tee", "/run/hotspare/edge.gateway", stdin="promoting\n")
+        node.run("pkill", "-f", "sleep 1006")
+        assert starting.result().code == 0
+    assert is_there(node, routers)
+    assert stagers(node) == [f"/usr/bin/python3 -m {MODULE} /run/hotspare/edge.stager.json"]
+    assert scores(node)[-1] == "--update -1"
+
+
+def test_no_stager_is_launched_amid_a_cleaning_or_beside_a_gateway_that_was_just_promoted(prepared: OcfNode) -> None:
+    node = prepared
+    assert gateway(node, "start").code == 0
+    kill_stager(node, signal.SIGKILL)
+    node.shell("setsid flock /run/hotspare/.cleaning.lock sleep 1006 >/dev/null 2>&1 &")
+    node.wait(lambda: bool(node.processes("sleep 1006")), within_s=5, until="somebody cleans")
+    with ThreadPoolExecutor() as beside:
+        looking = beside.submit(gateway, node, "monitor")
+        node.wait(lambda: bool(node.processes("gateway monitor")), within_s=5, until="the monitor looks")
+        node.run("tee", "/run/hotspare/other.gateway", stdin="promoting\n")
+        node.run("pkill", "-f", "sleep 1006")
+        told = looking.result()
+    assert (told.code, stagers(node)) in [(0, []), (190, [])]
+    assert gateway(node, "monitor").code == 0
+    assert stagers(node) == []
+
+
+def test_another_gateways_stager_that_does_not_drop_its_twin_makes_no_promotion_a_cold_one(prepared: OcfNode) -> None:
+    """What it leaves is parked."""
+    node = prepared
+    routers = spare_with_twin(node, 1)
+    node.run("tee", "/run/hotspare/other.stager.json", stdin="{}")
     assert gateway(node, "promote").code == 0
-    assert asked(node) == []
-    assert is_clean(node)
+    assert asked(node) == ["edge promote"]
+    assert is_there(node, routers)
+    assert live_ports(node)
+    told = node.run("cat", "/run/hotspare/edge.gateway")
+    assert told.strip() == "promoted"
+    assert not node.run("find", "/run/hotspare", "-name", "other.stager.json")
 
 
 def test_a_promotion_that_was_killed_is_made_whole_by_the_next(prepared: OcfNode) -> None:

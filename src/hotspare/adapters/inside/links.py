@@ -9,10 +9,10 @@ import struct
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv6Address, IPv6Network, ip_address, ip_interface, ip_network
+from ipaddress import ip_address, ip_interface, ip_network
 
 from hotspare.adapters.inside.netlink import CREATE, REPLACE, Netlink, Request, attribute, attributes
-from hotspare.model.dataplane import Address, Route
+from hotspare.model.dataplane import Address, Route, link_local
 
 LOOPBACK = "lo"
 
@@ -29,7 +29,6 @@ _UP = 1
 _ADDRESS = struct.Struct("=BBBBI")  # struct ifaddrmsg
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS, _IFA_PROTO = 1, 2, 4, 8, 11
 _NODAD, _PERMANENT = 0x02, 0x80
-_LINK_LOCAL = IPv6Network("fe80::/64")
 _MADE_BY_KERNEL = (1, 2, 3)
 """IFAPROT_KERNEL_LO, _RA and _LL; before Linux 5.18 an address does not tell."""
 
@@ -105,20 +104,11 @@ def addresses(kernel: Netlink, known: Mapping[int, Link]) -> dict[str, frozenset
         made_by_kernel = (
             not flags & _PERMANENT  # of a router's advertisement
             or said.get(_IFA_PROTO, b"\0")[0] in _MADE_BY_KERNEL
-            or interface.ip == _link_local(link.mac)
+            or interface.ip == link_local(link.mac)
         )
         if not made_by_kernel:
             found.setdefault(link.name, set()).add(Address(interface.with_prefixlen, scope))
     return {name: frozenset(some) for name, some in found.items()}
-
-
-def _link_local(mac: str) -> IPv6Address | None:
-    """The address that the kernel derives. Source: RFC 4291, appendix A."""
-    octets = bytes.fromhex(mac.replace(":", ""))
-    if len(octets) != 6:
-        return None
-    identifier = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
-    return IPv6Address(_LINK_LOCAL.network_address.packed[:8] + identifier)
 
 
 def routes(kernel: Netlink, known: Mapping[int, Link]) -> tuple[frozenset[Route], list[str]]:

@@ -167,6 +167,9 @@ class Spare:
         if steps:
             self._is_staged = False
             self._hindered = await self._node.carry_out(steps, within_s=STEP_S)
+            if not self._hindered and wanted is self.wanted:
+                # What is left of other routers has gone: what comes of one from now on is another gateway's.
+                self._node.known &= wanted.routers.keys()
             self._node.stirred.set()  # what came of it is looked at
         else:
             self._hindered = {}

@@ -60,11 +60,14 @@ def _has_lost_a_port(router: RouterPlane, seen: NodeLook, holdings: Holdings) ->
 
 
 def _unfit(router: RouterPlane, seen: NodeLook, holdings: Holdings, adrift: Collection[str]) -> Iterator[str]:
-    """Ports that have to be made anew: on another bridge, in another namespace, or their namespace is made anew."""
+    """Ports that have to be made anew: on another bridge, in another namespace, or their namespace is made anew; or
+    their device has gone, with a namespace that somebody else has removed, and the switch does not make another.
+    """
     for name in filter(holdings.plugs.__contains__, router.plugs):
         place = holdings.places.get(name, router.namespace)
         elsewhere = seen.switch.plugs[name].plug.bridge != router.plugs[name].bridge
-        if elsewhere or place != router.namespace or (name in holdings.places and place in adrift):
+        gone = name not in holdings.places and name not in seen.switch.devices
+        if elsewhere or gone or place != router.namespace or (name in holdings.places and place in adrift):
             yield name
 
 

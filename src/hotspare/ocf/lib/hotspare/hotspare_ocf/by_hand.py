@@ -16,6 +16,7 @@ import sys
 import time
 
 from hotspare_ocf import stager, sweep
+from hotspare_ocf.alone import Alone
 from hotspare_ocf.cleaning import KEEPABLE, Plan, plan_cleaning, refusals
 from hotspare_ocf.codes import OcfError
 
@@ -73,7 +74,7 @@ def _cleaned(
         plan = plan_cleaning(node, keep)
         return (*_judged(node, plan, "planned"), plan)
     try:
-        with sweep.Alone(place):
+        with Alone(place.deadline):
             node = place.look(keep)
             if why := refusals(node):
                 return "refused", list(why), None

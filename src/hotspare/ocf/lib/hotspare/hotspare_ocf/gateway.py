@@ -10,6 +10,7 @@ from __future__ import annotations
 import posix
 
 from hotspare_ocf import codes, markers, preference
+from hotspare_ocf.alone import Alone
 from hotspare_ocf.codes import OcfError
 from hotspare_ocf.declaration import Action, Agent, Parameter, where_ports_are
 
@@ -43,7 +44,7 @@ def monitor(call: Call) -> int:
     trouble = ""
     if call.is_probe:
         if role:
-            _score(call, preference.without_twin(role))
+            _score(call, preference.without_twin(call["gateway"], role))
     else:
         trouble = _stagers_trouble(call, role)
         if call.level >= _LEVEL_FORWARDING:
@@ -59,7 +60,7 @@ def _stagers_trouble(call: Call, role: str) -> str:
     """
     if not _is_twin(call):
         if role:
-            preference.tell_changed(call["gateway"], preference.without_twin(role))
+            preference.tell_changed(call["gateway"], preference.without_twin(call["gateway"], role))
         return ""
     from hotspare_ocf import twin
 
@@ -118,8 +119,9 @@ def start(call: Call) -> int:
             codes.ERR_GENERIC,
             f"gateway {call['gateway']} is promoted on this node already; it has to be demoted before a start",
         )
-    if not _others_promoted(call):
-        _clean(call)
+    with Alone(call.deadline):
+        if not _others_promoted(call):
+            _clean(call)
     _require_switch(call)
     markers.write(call["gateway"], markers.UNPROMOTED)
     if _is_twin(call) and not _others_promoted(call):
@@ -127,7 +129,7 @@ def start(call: Call) -> int:
 
         twin.begin(call)
     else:
-        _score(call, preference.COLD)
+        _score(call, preference.without_twin(call["gateway"], markers.UNPROMOTED))
     return codes.SUCCESS
 
 
@@ -135,17 +137,25 @@ def promote(call: Call) -> int:
     """This node may forward for the gateway: by its twin, or from a clean slate."""
     if markers.role(call["gateway"]) == markers.PROMOTED:
         return codes.SUCCESS
-    if others := _others_promoted(call):
-        raise OcfError(codes.ERR_GENERIC, f"this node carries gateway {others[0]}; a node carries one at a time")
     _require_switch(call)
     if _is_twin(call):
         _promote_twin(call)
     else:
-        _clean(call)
-        markers.write(call["gateway"], markers.PROMOTED)
+        with Alone(call.deadline):
+            _refuse_beside(call)
+            _clean(call)
+            markers.write(call["gateway"], markers.PROMOTED)
     # Before the next transition: a spare of the same score that is not the controller would be promoted instead.
     _score(call, preference.CARRIES)
     return codes.SUCCESS
+
+
+def _refuse_beside(call: Call) -> None:
+    """Raises OcfError where another gateway may forward here. Asked and answered while nobody cleans: the start of
+    another gateway that looked before would clean away what this promotion lets go.
+    """
+    if others := _others_promoted(call):
+        raise OcfError(codes.ERR_GENERIC, f"this node carries gateway {others[0]}; a node carries one at a time")
 
 
 def _promote_twin(call: Call) -> None:
@@ -156,10 +166,13 @@ def _promote_twin(call: Call) -> None:
     """
     from hotspare_ocf import stager, twin
 
-    markers.write(call["gateway"], markers.PROMOTING)
+    with Alone(call.deadline):
+        _refuse_beside(call)
+        markers.write(call["gateway"], markers.PROMOTING)
     if not twin.released(call):
         try:
-            _clean(call)
+            with Alone(call.deadline):
+                _clean(call)
         except OcfError:
             markers.write(call["gateway"], markers.UNPROMOTED)
             raise
@@ -183,7 +196,8 @@ def _demote_twin(call: Call) -> None:
     from hotspare_ocf import stager, twin
 
     if not twin.silenced(call, _ours(call)):
-        _clean(call)
+        with Alone(call.deadline):
+            _clean(call)
     markers.write(call["gateway"], markers.UNPROMOTED)
     stager.ensure(call)
 
@@ -228,9 +242,11 @@ def reload(call: Call) -> int:
             stager.ensure(call)
     elif call["gateway"] in stager.known_here():
         stager.stop(call["gateway"], deadline=call.deadline)
-        if role == markers.UNPROMOTED and not _others_promoted(call):
-            _clean(call)
-        _score(call, preference.without_twin(role))
+        if role == markers.UNPROMOTED:
+            with Alone(call.deadline):
+                if not _others_promoted(call):
+                    _clean(call)
+        _score(call, preference.without_twin(call["gateway"], role))
     return codes.SUCCESS
 
 
@@ -258,11 +274,12 @@ def _is_twin(call: Call) -> bool:
 
 def _withdraw(call: Call) -> None:
     """Proven silence. A gateway that was never started here owns nothing on a node where a stranger's agents run."""
-    if _others_promoted(call):
-        return
-    if not markers.role(call["gateway"]) and _is_strangers(call):
-        return
-    _clean(call)
+    with Alone(call.deadline):
+        if _others_promoted(call):
+            return
+        if not markers.role(call["gateway"]) and _is_strangers(call):
+            return
+        _clean(call)
 
 
 def _require_switch(call: Call) -> None:
@@ -280,12 +297,12 @@ def _require_switch(call: Call) -> None:
 
 def _clean(call: Call) -> None:
     """No trace of a router is on the node, no twin either: that of another gateway is made anew when its own monitor
-    launches a stager again.
+    launches a stager again. Whoever calls is alone: no stager is launched meanwhile.
     """
     from hotspare_ocf import look, stager, sweep
 
     stager.stop_all(deadline=call.deadline)
-    sweep.clean(sweep.site(call), programs=look.PROGRAMS, is_ours=_ours(call), owner=call["gateway"])
+    sweep.clean_alone(sweep.site(call), programs=look.PROGRAMS, is_ours=_ours(call), owner=call["gateway"])
 
 
 def _ours(call: Call) -> Mine:
@@ -311,7 +328,7 @@ def _is_strangers(call: Call) -> bool:
 
 
 def _others_promoted(call: Call) -> list[str]:
-    return [gateway for gateway in markers.promoted() if gateway != call["gateway"]]
+    return markers.promoted_beside(call["gateway"])
 
 
 def _has_router_namespace() -> bool:

@@ -55,5 +55,10 @@ def promoted() -> list[str]:
     return [gateway for gateway in gateways if role(gateway) in (PROMOTED, PROMOTING)]
 
 
+def promoted_beside(gateway: str) -> list[str]:
+    """The other gateways that may forward on this node."""
+    return [other for other in promoted() if other != gateway]
+
+
 def _path(gateway: str) -> str:
     return f"{RUN_DIR}/{gateway}{_SUFFIX}"

@@ -23,9 +23,10 @@ def stop(call: Call) -> int:
     neutron_agent.end(call)
     if call["dataplane"] == "own" and neutron_agent.has_been_started(call):
         from hotspare_ocf import sweep
+        from hotspare_ocf.alone import Alone
 
         place = _networks(call)
-        with sweep.Alone(place):
+        with Alone(call.deadline):
             sweep.carry_out(place, place.look(), owner=call.instance, keep=frozenset())
     neutron_agent.forget(call)
     return codes.SUCCESS

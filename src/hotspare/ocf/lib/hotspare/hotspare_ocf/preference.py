@@ -19,6 +19,12 @@ CARRIES = 199
 Pacemaker promotes by these scores alone and does not mind who is promoted (2.1.5, measured). Also above the little that
 the configuration takes off for the cluster's controller, which any node may become at any time.
 """
+
+ELSEWHERE = -1
+"""Of a node that carries another gateway: nobody is promoted there (2.1.5, simulated). Gateways are kept apart by a
+constraint, but by that alone Pacemaker would promote the first one of the file there and move the other away: where the
+free spare is the controller, or where there is none.
+"""
 _LEAST, _MOST = 1, CARRIES
 
 _CRM_ATTRIBUTE = "/usr/sbin/crm_attribute"
@@ -59,9 +65,11 @@ def tell_changed(gateway: str, score: int) -> None:
         tell(gateway, score)
 
 
-def without_twin(role: str) -> int:
+def without_twin(gateway: str, role: str) -> int:
     """The score of a node in this role, of whose twin nothing is known."""
-    return CARRIES if role == markers.PROMOTED else COLD
+    if role == markers.PROMOTED:
+        return CARRIES
+    return ELSEWHERE if markers.promoted_beside(gateway) else COLD
 
 
 def of(state: Mapping[str, object]) -> int:

@@ -118,12 +118,21 @@ def ensure(call: Call) -> tuple[Process | None, str]:
 
 
 def launch(call: Call, wanted: dict[str, object], key_ns: int) -> Process:
-    """The stager has been launched with the key as old as this (time of its file, in ns)."""
-    from hotspare_ocf import events
+    """The stager has been launched with the key as old as this (time of its file, in ns).
+
+    Raises:
+        OcfError: it could not be, or another gateway was promoted here a moment ago.
+    """
+    from hotspare_ocf import events, markers
+    from hotspare_ocf.alone import Alone
 
     os.makedirs(str(wanted["state_dir"]), mode=0o700, exist_ok=True)
     daemon = service_of(call["gateway"])
-    process = daemon.launch(service.interpreter(call["python"]), wanted)
+    interpreter = service.interpreter(call["python"])
+    with Alone(call.deadline):
+        if others := markers.promoted_beside(call["gateway"]):
+            raise OcfError(codes.ERR_GENERIC, f"this node carries gateway {others[0]}, and keeps no twin beside it")
+        process = daemon.launch(interpreter, wanted)
     # So it is known later that the key is another one by now.
     os.utime(daemon.settings_file, ns=(key_ns, key_ns))
     events.tell("stager.launched", gateway=call["gateway"], pid=process.pid)

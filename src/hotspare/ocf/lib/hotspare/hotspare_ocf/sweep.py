@@ -4,15 +4,15 @@ vSwitch.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from typing import NamedTuple
 
 from hotspare_ocf import codes, events, ovsdb
+from hotspare_ocf.alone import Alone
 from hotspare_ocf.cleaning import NAMESPACES, Plan, is_parked, others, plan_cleaning, remains
 from hotspare_ocf.codes import OcfError
-from hotspare_ocf.identity import RUN_DIR, Process
+from hotspare_ocf.identity import Process
 from hotspare_ocf.look import NETNS_DIR, look
 from hotspare_ocf.node import DEAD_VLAN, Node, Port, Resident
 
@@ -29,9 +29,6 @@ _ANSWER_WAIT_S = 3.0
 _DELETE_WAIT_S = 15.0
 _GRACE_S = 0.5
 """haproxy, radvd and keepalived end at once on TERM; what does not is killed. Their state is of no use to anybody."""
-
-_LOCK = RUN_DIR + "/.cleaning.lock"
-_LOCK_POLL_S = 0.02
 
 _ROUNDS_MAX = 3
 """A helper or an agent that was just being started, or a port just being plugged, is found by the next look."""
@@ -62,7 +59,16 @@ def site(call: Call) -> Site:
 def clean(
     place: Site, *, programs: tuple[bytes, ...], is_ours: Mine, owner: str, keep: frozenset[str] = frozenset()
 ) -> None:
-    """No trace of a router is on the node, seen by a second look; silence comes first, in one transaction.
+    """As `clean_alone`, and nobody else cleans meanwhile."""
+    with Alone(place.deadline):
+        clean_alone(place, programs=programs, is_ours=is_ours, owner=owner, keep=keep)
+
+
+def clean_alone(
+    place: Site, *, programs: tuple[bytes, ...], is_ours: Mine, owner: str, keep: frozenset[str] = frozenset()
+) -> None:
+    """No trace of a router is on the node, seen by a second look; silence comes first, in one transaction. Whoever
+    calls is alone.
 
     Agents of the given programs must not run: those that are ours are ended, others are refused. `keep` has
     what stays for a post-mortem (cleaning.KEEPABLE): ports parked, namespaces with their links down. It is for a stop;
@@ -71,8 +77,7 @@ def clean(
     Raises:
         OcfError: something remains, or a stranger's agent runs; the reason says what and what to do.
     """
-    with Alone(place):
-        carry_out(place, _without_agents(place, programs, is_ours, keep), owner=owner, keep=keep)
+    carry_out(place, _without_agents(place, programs, is_ours, keep), owner=owner, keep=keep)
 
 
 def carry_out(place: Place, node: Node, *, owner: str, keep: frozenset[str]) -> Node:
@@ -117,7 +122,7 @@ def park(place: Site, *, programs: tuple[bytes, ...], is_ours: Mine, owner: str)
     Raises:
         OcfError: a stranger's agent runs, or another cleaning.
     """
-    with Alone(place):
+    with Alone(place.deadline):
         begun = time.monotonic()
         node = _without_agents(place, programs, is_ours, frozenset())
         for _ in range(_ROUNDS_MAX):
@@ -141,38 +146,6 @@ def park(place: Site, *, programs: tuple[bytes, ...], is_ours: Mine, owner: str)
                 events.tell("park.finished", resource=owner, took_s=took_s, ports=parked, processes=len(processes))
                 return True
         return False
-
-
-class Alone:
-    """No other cleaning, and so no start of a gateway or of an agent that cleans first, is at work on the node.
-
-    Else an operator's cleaning that began a moment before a takeover could remove what the takeover builds.
-
-    Raises:
-        OcfError: another one has not ended by the deadline.
-    """
-
-    def __init__(self, place: Place) -> None:
-        self._deadline = place.deadline
-
-    def __enter__(self) -> None:
-        os.makedirs(RUN_DIR, mode=0o755, exist_ok=True)
-        self._descriptor = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        while True:
-            try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() < self._deadline:
-                    time.sleep(_LOCK_POLL_S)
-                    continue
-                os.close(self._descriptor)
-                raise OcfError(
-                    codes.ERR_GENERIC, f"another cleaning has not ended on this node; who it is: fuser -v {_LOCK}"
-                ) from None
-            return
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
 
 
 def _without_agents(place: Place, programs: tuple[bytes, ...], is_ours: Mine, keep: frozenset[str]) -> Node:

@@ -31,9 +31,6 @@ _FIRST_ANSWER_S = 5.0
 _YOUNG_S = 30.0
 """So long after its launch a stager may still be importing, on a machine that is busy."""
 
-_OWNER = "hotspare-gateway"
-"""In a Port's external_ids: the gateway whose twin it is part of."""
-
 
 def begin(call: Call) -> None:
     """A stager keeps a twin here, and Pacemaker knows how good that is so far."""
@@ -53,17 +50,17 @@ def begin(call: Call) -> None:
 
 
 def released(call: Call) -> bool:
-    """Whether the twin forwards, all of it by one transaction. Where not, the stager has ended and does nothing behind
-    the back of whoever cleans; why is told.
+    """Whether the twin forwards, all of it by one transaction, with no other one kept beside it. Where not, the stager
+    has ended and does nothing behind the back of whoever cleans; why is told.
     """
     gateway = call["gateway"]
     try:
-        _drop_others(call)
         stager.asked(gateway, "promote", within_s=min(_ASK_MAX_S, call.remaining_s() * _SHARE_PROMOTE))
     except StagerError as error:
         _tell("promote.cold", call, str(error))
         stager.stop(gateway, deadline=call.deadline)
         return False
+    _drop_others(call)
     return True
 
 
@@ -106,13 +103,13 @@ def trouble(call: Call, role: str) -> str:
     gateway = call["gateway"]
     if not role:
         return ""
-    if [other for other in markers.promoted() if other != gateway]:
+    without = preference.without_twin(gateway, role)
+    if markers.promoted_beside(gateway):
         # A node that carries a gateway keeps no twin of another one.
         if gateway in stager.known_here():
             stager.stop(gateway, deadline=call.deadline)
-        preference.tell_changed(gateway, preference.COLD)
+        preference.tell_changed(gateway, without)
         return ""
-    without = preference.without_twin(role)
     process, said = stager.ensure(call)
     if process or said:
         preference.tell_changed(gateway, without)
@@ -146,10 +143,10 @@ def _age_s(process: identity.Process) -> float:
 
 
 def _drop_others(call: Call) -> None:
-    """This node keeps no twin of another gateway.
+    """This node keeps no twin of another gateway. It is parked, so nobody had to wait for that before.
 
-    Raises:
-        StagerError: it does, and nobody but a cleaning takes it away.
+    What a stager does not take away is told, and is no reason against this promotion: it stays parked, and the L3 agent
+    removes namespaces of routers that are not its own when it starts.
     """
     for other in stager.known_here():
         if other == call["gateway"]:
@@ -157,23 +154,8 @@ def _drop_others(call: Call) -> None:
         try:
             stager.asked(other, "drop", within_s=min(_ASK_MAX_S, call.remaining_s() * _SHARE_PROMOTE / 2))
         except StagerError as error:
-            raise StagerError(f"the twin of gateway {other} is not dropped: {error}") from error
-        finally:
-            stager.stop(other, deadline=call.deadline)
-    if owners := _owners() - {call["gateway"]}:
-        raise StagerError(f"ports of a twin of gateway {', '.join(sorted(owners))} are left here")
-
-
-def _owners() -> set[str]:
-    """The gateways that have ports of a twin on this node."""
-    from hotspare_ocf import ovsdb
-
-    try:
-        with ovsdb.Ovsdb(time.monotonic() + _ASK_S) as database:
-            rows = database.select(Port=("external_ids",))["Port"]
-    except ovsdb.OvsdbError as error:
-        raise StagerError(str(error)) from error
-    return {owner for row in rows if (owner := ovsdb.mapping(row["external_ids"]).get(_OWNER))}
+            _tell("twin.left", call, f"the twin of gateway {other} is not dropped: {error}")
+        stager.stop(other, deadline=call.deadline)
 
 
 def _tell(event: str, call: Call, reason: str) -> None:
