@@ -8,6 +8,7 @@ from drill_history import GATEWAY, ROUTERS, T0, history, probed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_budget import SPEC, TOLD
+from test_drill_beside import drilled
 from test_report_faces import REPORTS
 
 from hotspare.codec import report_json
@@ -15,6 +16,7 @@ from hotspare.model.drill import Gateway, Strategy
 from hotspare.plan.drill import judge
 
 BUDGETED = judge(history(events=TOLD), {"pacemaker": "2.1.5"}, SPEC)
+BESIDE = judge(drilled(), {})
 SILENCES = st.tuples(st.floats(0, 30), st.floats(0, 30) | st.just(1e6))
 """From and to, in seconds after T0; some never end."""
 
@@ -27,7 +29,9 @@ def again(report) -> dict:
     return written(report_json.read(json.dumps(written(report))))
 
 
-@pytest.mark.parametrize("report", [*REPORTS.values(), BUDGETED], ids=[*REPORTS, "with a budget"])
+@pytest.mark.parametrize(
+    "report", [*REPORTS.values(), BUDGETED, BESIDE], ids=[*REPORTS, "with a budget", "of two gateways"]
+)
 def test_what_was_written_is_read_and_written_the_same(report):
     assert again(report) == written(report)
 
