@@ -31,8 +31,8 @@ class Figure:
 
     @property
     def share(self) -> float | None:
-        """Ours as a share of the peer's, by their medians; None without a peer, or where the peer's is 0."""
-        return median(self.ours) / median(self.peer) if self.peer and median(self.peer) else None
+        """Ours as a share of the peer's, by their medians; None without one of the two, or where the peer's is 0."""
+        return median(self.ours) / median(self.peer) if self.ours and self.peer and median(self.peer) else None
 
     @property
     def met(self) -> bool:
