@@ -62,9 +62,8 @@ class Outages:
         ]
 
 
-def measured(lab: Lab) -> Outages:
+def measure(lab: Lab, outages: Outages) -> None:
     """All peers, in the lab whose gateway is stopped meanwhile."""
-    outages = Outages()
     peers = _Peers(lab)
     with peers.own_agents():
         with peers.server_with({"ha_vrrp_advert_int": "2", "max_l3_agents_per_router": "2"}), peers.highly_available():
@@ -74,7 +73,6 @@ def measured(lab: Lab) -> Outages:
             with peers.server_with(server), peers.reporting_every(report_s):
                 peers.bound_to((DEAD,))
                 outages.found[peer] = peers.outages()
-    return outages
 
 
 class _Peers:

@@ -17,18 +17,22 @@ from hotspare.model.drill import Strategy
 from lab_parts import Lab
 from lab_twin import Twin, grown
 from neutron_failover import Outages
+from outside import pinging
 
 DRILL_LIMIT_S = 1500
 HERE = Path(__file__).parent
 SNAT_ONLY = "netns: vm01-snat}"
 REST_S = 60.0
 ONNODE_LIMIT_S = 300
-BESIDE = (
-    ("staging from nothing, many routers", "s", "staged", 4.0),
-    ("a router added, until it is in the twin", "s", "added", 2.0),
-    ("stager at rest, many routers: CPU", "% of a core", "cpu", 2.0),
-    ("stager at rest, many routers: memory", "MB", "memory", 150.0),
-)
+TAKEOVER_LIMIT_S = 600
+BESIDE = {
+    "taken_over": ("planned by `takeover`, many: the worst one", "s", 0.5),
+    "staged": ("staging from nothing, many routers", "s", 4.0),
+    "added": ("a router added, until it is in the twin", "s", 2.0),
+    "cpu": ("stager at rest, many routers: CPU", "% of a core", 2.0),
+    "memory": ("stager at rest, many routers: memory", "MB", 150.0),
+}
+"""What, in which unit, and how much at most."""
 
 NOTES = (
     (
@@ -49,102 +53,35 @@ NOTES = (
 
 
 class Takeovers:
-    """Drills of one lab, as it grows."""
+    """What was measured in a lab, as it grew."""
 
-    def __init__(self, lab: Lab) -> None:
-        self._lab, self._twin = lab, Twin(lab)
-        self._reports: dict[str, Mapping[str, Any]] = {}
-        self._beside: dict[str, float] = {}
+    def __init__(self) -> None:
+        self.reports: dict[str, Mapping[str, Any]] = {}
+        """Of the drills, by name."""
+        self.beside: dict[str, float] = {}
+        """What is beside the drills: see BESIDE."""
         self.notes: list[str] = []
 
-    def few(self, routers: int) -> None:
+    def few(self, lab: Lab, routers: int) -> None:
         """The floor of a takeover."""
-        self._drilled("few", routers, "poweroff")
+        _Measuring(lab, self).drilled("few", routers, "poweroff")
 
-    def some(self, routers: int) -> None:
+    def some(self, lab: Lab, routers: int) -> None:
         """The same number as the peers have, and the cold way."""
-        self._drilled("some", routers, "poweroff")
-        with self._cold():
-            self._drilled("cold", routers, "poweroff")
+        measuring = _Measuring(lab, self)
+        measuring.drilled("some", routers, "poweroff")
+        with measuring.cold():
+            measuring.drilled("cold", routers, "poweroff")
 
-    def many(self, routers: int) -> None:
+    def many(self, lab: Lab, routers: int) -> None:
         """All of it."""
-        self._drilled("many", routers, "poweroff")
-        self._drilled("planned", routers, "standby")
-        self._twin.fresh()
-        self._at_rest()
-        self._staged()
-        self._added(routers)
-
-    # --- one measurement each ----------------------------------------------------------------------------------------
-
-    def _drilled(self, name: str, routers: int, fault: str) -> None:
-        self._twin.fresh()
-        with self._a_floating_ip_too(), tempfile.TemporaryDirectory() as output:
-            self._lab.desk(
-                "sh", "-c", f"hotspare drill {fault} --yes --output {output} >&2 || :", timeout_s=DRILL_LIMIT_S
-            )
-            report = json.loads((Path(output) / "report.json").read_text())
-        self._reports[name] = report
-        self.notes.append(f"{routers} routers, {name}: {_told(report)}")
-
-    @contextmanager
-    def _a_floating_ip_too(self) -> Iterator[None]:
-        """The drill holds a connection of a VM with a floating IP as well."""
-        file = self._lab.layout.cluster_yaml
-        own = file.read_text()
-        assert SNAT_ONLY in own
-        file.write_text(own.replace(SNAT_ONLY, f"{SNAT_ONLY}, {{host: cmp1, netns: vm01}}"))
-        try:
-            yield
-        finally:
-            file.write_text(own)
-
-    @contextmanager
-    def _cold(self) -> Iterator[None]:
-        file = self._lab.layout.cluster_yaml
-        own = file.read_text()
-        file.write_text(cluster_yaml(self._lab.layout, Choices(Strategy.COLD)))
-        try:
-            self._lab.hotspare("apply", timeout_s=900)
-            yield
-        finally:
-            file.write_text(own)
-            self._lab.hotspare("apply", timeout_s=900)
-
-    def _at_rest(self) -> None:
-        nodes = (self._twin.carrier(), self._twin.spare())
-        pid_file = f"/run/hotspare/{GATEWAY}.stager.pid"
-        with ThreadPoolExecutor() as at_once:
-            told = list(at_once.map(lambda node: self._on(node, "at_rest", pid_file, str(REST_S)), nodes))
-        self._beside["cpu"] = max(one["cpu_share"] for one in told) * 100
-        self._beside["memory"] = max(one["pss_mb"] for one in told)
-        shares = (f"{node} {one['cpu_share']:.1%}" for node, one in zip(nodes, told, strict=True))
-        self.notes.append(f"At rest, carrier and spare: {', '.join(shares)} of a core.")
-
-    def _staged(self) -> None:
-        """A spare without a twin, as after a boot, has one."""
-        spare = self._twin.spare()
-        self._lab.ssh(spare, "/usr/lib/ocf/lib/hotspare/clean --twins", timeout_s=120)
-        self._beside["staged"] = self._on(spare, "staged", f"/run/hotspare/{GATEWAY}.stager.sock")["took_s"]
-        self._twin.fresh()
-
-    def _added(self, routers: int) -> None:
-        nodes = (self._twin.carrier(), self._twin.spare())
-        with ThreadPoolExecutor() as at_once:
-            told = [at_once.submit(self._on, node, "added", parked) for node, parked in zip(nodes, "01", strict=True)]
-            grown(self._lab, routers + 1)
-            wired_s, staged_s = (one.result()["at_s"] for one in told)
-        self._beside["added"] = staged_s - wired_s
-
-    def _on(self, node: str, script: str, *words: str) -> dict[str, float]:
-        """What a script tells that runs on the node."""
-        text = (HERE / f"onnode/{script}.py").read_text()
-        argv = shlex.join(["/usr/bin/python3", "-IS", "-c", text, *words])
-        told: dict[str, float] = json.loads(self._lab.ssh(node, argv, timeout_s=ONNODE_LIMIT_S))
-        return told
-
-    # --- what came of it ---------------------------------------------------------------------------------------------
+        measuring = _Measuring(lab, self)
+        measuring.drilled("many", routers, "poweroff")
+        measuring.drilled("planned", routers, "standby")
+        measuring.taken_over()
+        measuring.at_rest()
+        measuring.staged()
+        measuring.added(routers)
 
     def figures(self, peers: Outages) -> list[Figure]:
         """Those of which something was measured."""
@@ -160,19 +97,108 @@ class Takeovers:
         yield Figure("power cut, many: from fencing confirmed", "s", many.fenced, value_max=1.5)
         yield Figure("power cut, many: the same beside few", "s", many.fenced, few.fenced, share_max=3.0)
         yield Figure("power cut, many: the worst one", "s", many.worst)
-        yield Figure("planned, many: the worst one", "s", planned.worst, value_max=0.5)
+        yield Figure("planned by `standby`, many: the worst one", "s", planned.worst, value_max=0.5)
+        yield from self._beside("taken_over")
         yield Figure("power cut, many: second gap", "s", many.second_gap, value_max=0.2)
         yield Figure("power cut, some: second gap", "s", some.second_gap, value_max=0.2)
-        yield Figure(
-            "TCP connections lost", "", tuple(map(sum, zip(few.lost, some.lost, many.lost, strict=True))), value_max=0
-        )
+        yield Figure("TCP connections lost", "", (*few.lost, *some.lost, *many.lost), value_max=0)
         stalls = (*few.stalls, *some.stalls, *many.stalls)
         yield Figure("TCP: stall beyond the outage", "s", stalls, value_max=1.0)
-        for what, unit, name, most in BESIDE:
-            yield Figure(what, unit, (self._beside[name],) if name in self._beside else (), value_max=most)
+        yield from self._beside("staged", "added", "cpu", "memory")
+
+    def _beside(self, *names: str) -> Iterator[Figure]:
+        for name in names:
+            what, unit, most = BESIDE[name]
+            yield Figure(what, unit, (self.beside[name],) if name in self.beside else (), value_max=most)
 
     def _of(self, name: str) -> "Measured":
-        return Measured(self._reports.get(name))
+        return Measured(self.reports.get(name))
+
+
+class _Measuring:
+    """One lab, one measurement each."""
+
+    def __init__(self, lab: Lab, told: Takeovers) -> None:
+        self._lab, self._twin, self._told = lab, Twin(lab), told
+
+    def drilled(self, name: str, routers: int, fault: str) -> None:
+        """The report of a drill, whatever its verdict."""
+        self._twin.fresh()
+        with self._a_floating_ip_too(), tempfile.TemporaryDirectory() as output:
+            self._lab.desk(
+                "sh", "-c", f"hotspare drill {fault} --yes --output {output} >&2 || :", timeout_s=DRILL_LIMIT_S
+            )
+            report = json.loads((Path(output) / "report.json").read_text())
+        self._told.reports[name] = report
+        self._told.notes.append(f"{routers} routers, {name}: {_told(report)}")
+
+    @contextmanager
+    def _a_floating_ip_too(self) -> Iterator[None]:
+        """The drill holds a connection of a VM with a floating IP as well."""
+        file = self._lab.layout.cluster_yaml
+        own = file.read_text()
+        assert SNAT_ONLY in own
+        file.write_text(own.replace(SNAT_ONLY, f"{SNAT_ONLY}, {{host: cmp1, netns: vm01}}"))
+        try:
+            yield
+        finally:
+            file.write_text(own)
+
+    @contextmanager
+    def cold(self) -> Iterator[None]:
+        """The gateway's spare has nothing ready."""
+        file = self._lab.layout.cluster_yaml
+        own = file.read_text()
+        file.write_text(cluster_yaml(self._lab.layout, Choices(Strategy.COLD)))
+        try:
+            self._lab.hotspare("apply", timeout_s=900)
+            yield
+        finally:
+            file.write_text(own)
+            self._lab.hotspare("apply", timeout_s=900)
+
+    def taken_over(self) -> None:
+        """The spare takes the gateway over as an operator wishes it."""
+        self._twin.fresh()
+        with pinging(self._lab) as pinged:
+            self._lab.hotspare("takeover", GATEWAY, "--to", self._twin.spare(), timeout_s=TAKEOVER_LIMIT_S)
+            self._twin.fresh()
+        self._told.beside["taken_over"] = max(pinged.outages(), default=0.0)
+
+    def at_rest(self) -> None:
+        """CPU and memory of both stagers while nothing happens."""
+        self._twin.fresh()
+        nodes = (self._twin.carrier(), self._twin.spare())
+        pid_file = f"/run/hotspare/{GATEWAY}.stager.pid"
+        with ThreadPoolExecutor() as at_once:
+            told = list(at_once.map(lambda node: self._on(node, "at_rest", pid_file, str(REST_S)), nodes))
+        self._told.beside["cpu"] = max(one["cpu_share"] for one in told) * 100
+        self._told.beside["memory"] = max(one["pss_mb"] for one in told)
+        shares = (f"{node} {one['cpu_share']:.1%}" for node, one in zip(nodes, told, strict=True))
+        self._told.notes.append(f"At rest, carrier and spare: {', '.join(shares)} of a core.")
+
+    def staged(self) -> None:
+        """A spare without a twin, as after a boot, has one."""
+        spare = self._twin.spare()
+        self._lab.ssh(spare, "/usr/lib/ocf/lib/hotspare/clean --twins", timeout_s=120)
+        self._told.beside["staged"] = self._on(spare, "staged", f"/run/hotspare/{GATEWAY}.stager.sock")["took_s"]
+        self._twin.fresh()
+
+    def added(self, routers: int) -> None:
+        """One router more: how long after the carrier has it the twin has."""
+        nodes = (self._twin.carrier(), self._twin.spare())
+        with ThreadPoolExecutor() as at_once:
+            told = [at_once.submit(self._on, node, "added", parked) for node, parked in zip(nodes, "01", strict=True)]
+            grown(self._lab, routers + 1)
+            wired_s, staged_s = (one.result()["at_s"] for one in told)
+        self._told.beside["added"] = staged_s - wired_s
+
+    def _on(self, node: str, script: str, *words: str) -> dict[str, float]:
+        """What a script tells that runs on the node."""
+        text = (HERE / f"onnode/{script}.py").read_text()
+        argv = shlex.join(["/usr/bin/python3", "-IS", "-c", text, *words])
+        told: dict[str, float] = json.loads(self._lab.ssh(node, argv, timeout_s=ONNODE_LIMIT_S))
+        return told
 
 
 class Measured:
@@ -192,7 +218,8 @@ class Measured:
         if {"fence", "adopt"} <= marks.keys():
             self.fenced = (marks["adopt"] - marks["fence"],)
         gaps = [gap for router in report["per_router"] for gap in router["gaps"][1:]]
-        self.second_gap = (max((gap["to_s"] - gap["from_s"] for gap in gaps), default=0.0),)
+        lengths_s = (math.inf if gap["to_s"] is None else gap["to_s"] - gap["from_s"] for gap in gaps)
+        self.second_gap = (max(lengths_s, default=0.0),)
         self.lost = (sum(one["kept"] != "yes" for one in report["tcp"]),)
         self.stalls = tuple(one["stall_s"] - self.worst[0] for one in report["tcp"] if one["kept"] == "yes")
 
