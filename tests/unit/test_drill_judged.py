@@ -157,6 +157,20 @@ def test_snat_that_does_not_work_again_is_a_loss():
     assert audit(judge(history(streams=dead), {}), "nothing lost").answer is Answer.NO
 
 
+@pytest.mark.parametrize(
+    ("why", "works"), [("silent while fresh connections work", Answer.YES), ("ECONNRESET", Answer.NO)]
+)
+def test_a_session_that_ends_last_tells_whether_others_work_by_its_reason(why, works):
+    story = (
+        StreamFact(991.0, "connected", "vm"),
+        StreamFact(T0 + 1, "stalled", "vm"),
+        StreamFact(T0 + 12, "fresh", "vm"),
+        StreamFact(T0 + 32, "lost", "vm", why=why),
+    )
+    told = judge(history(streams=story), {}).sessions[0]
+    assert (told.works, told.kept) == (works, Answer.NO)
+
+
 def test_a_session_that_only_stalled_was_kept():
     story = (
         StreamFact(991.0, "connected", "vm"),

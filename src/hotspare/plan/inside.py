@@ -7,6 +7,8 @@ from hotspare.model.drill import Get, History, StreamFact
 from hotspare.model.report import Metadata, Sessions
 
 WORKS = frozenset({"connected", "resumed", "fresh"})
+GIVEN_UP = "silent while fresh connections work"
+"""Why the probe left a connection by itself, in the words of adapters/onsite/tcp_stream.py: no failure of SNAT."""
 OK_STATUS = range(200, 300)
 
 
@@ -42,8 +44,12 @@ def session(inside: str, facts: Sequence[StreamFact], t0_s: float, called_s: flo
 
 
 def _failing(after: Sequence[StreamFact]) -> bool:
-    """Whether the last thing heard was a refusal."""
-    telling = [fact.kind for fact in after if fact.kind in WORKS or fact.kind in {"refused", "lost"}]
+    """Whether the last thing heard was a refusal, or a loss that nothing was heard of since."""
+    telling = [
+        fact.kind
+        for fact in after
+        if fact.kind in WORKS or fact.kind == "refused" or (fact.kind == "lost" and fact.why != GIVEN_UP)
+    ]
     return bool(telling) and telling[-1] not in WORKS
 
 
