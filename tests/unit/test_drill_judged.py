@@ -19,6 +19,7 @@ from drill_history import (
     trace,
 )
 
+from hotspare.adapters.site import script
 from hotspare.codec import report_json
 from hotspare.model.answer import Answer
 from hotspare.model.drill import (
@@ -36,6 +37,7 @@ from hotspare.model.drill import (
 from hotspare.model.event import Event, What
 from hotspare.plan import strategies
 from hotspare.plan.drill import judge, objections
+from hotspare.plan.inside import GIVEN_UP
 
 
 def audit(report, name, when=None):
@@ -157,9 +159,7 @@ def test_snat_that_does_not_work_again_is_a_loss():
     assert audit(judge(history(streams=dead), {}), "nothing lost").answer is Answer.NO
 
 
-@pytest.mark.parametrize(
-    ("why", "works"), [("silent while fresh connections work", Answer.YES), ("ECONNRESET", Answer.NO)]
-)
+@pytest.mark.parametrize(("why", "works"), [(GIVEN_UP, Answer.YES), ("ECONNRESET", Answer.NO)])
 def test_a_session_that_ends_last_tells_whether_others_work_by_its_reason(why, works):
     story = (
         StreamFact(991.0, "connected", "vm"),
@@ -169,6 +169,10 @@ def test_a_session_that_ends_last_tells_whether_others_work_by_its_reason(why, w
     )
     told = judge(history(streams=story), {}).sessions[0]
     assert (told.works, told.kept) == (works, Answer.NO)
+
+
+def test_the_probes_own_reason_for_giving_up_is_known_by_its_words():
+    assert f'why="{GIVEN_UP}"'.encode() in script("tcp_stream.py")
 
 
 def test_a_session_that_only_stalled_was_kept():
