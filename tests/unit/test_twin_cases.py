@@ -167,6 +167,8 @@ def test_a_port_whose_device_went_with_a_namespace_that_somebody_else_removed_is
     node.devices.clear()
     steps = differences(plane(R1), node.look())
     assert RemovePlugs(tuple(sorted(R1.plugs))) in steps
+    faulty = replace(node.look(), switch=replace(node.look().switch, faults=dict.fromkeys(R1.plugs, "no such bridge")))
+    assert "RemovePlugs" not in kinds(differences(plane(R1), faulty))
     assert is_twin(node.carry_out(steps), R1)
     assert differences(plane(R1), node.look()) == ()
 

@@ -491,6 +491,16 @@ def test_no_stager_is_launched_amid_a_cleaning_or_beside_a_gateway_that_was_just
     assert stagers(node) == []
 
 
+def test_a_stager_that_is_found_beside_a_promoted_gateway_drops_its_twin_and_ends(prepared: OcfNode) -> None:
+    node = prepared
+    spare_with_twin(node, 1)
+    node.run("tee", "/run/hotspare/other.gateway", stdin="promoted\n")
+    assert gateway(node, "monitor").code == 0
+    assert asked(node) == ["edge drop"]
+    assert is_clean(node)
+    assert stagers(node) == []
+
+
 def test_another_gateways_stager_that_does_not_drop_its_twin_makes_no_promotion_a_cold_one(prepared: OcfNode) -> None:
     """What it leaves is parked."""
     node = prepared

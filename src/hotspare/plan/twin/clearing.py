@@ -61,12 +61,13 @@ def _has_lost_a_port(router: RouterPlane, seen: NodeLook, holdings: Holdings) ->
 
 def _unfit(router: RouterPlane, seen: NodeLook, holdings: Holdings, adrift: Collection[str]) -> Iterator[str]:
     """Ports that have to be made anew: on another bridge, in another namespace, or their namespace is made anew; or
-    their device has gone, with a namespace that somebody else has removed, and the switch does not make another.
+    their device has gone, with a namespace that somebody else has removed, and the switch does not make another. One
+    that it cannot make is no better the second time.
     """
     for name in filter(holdings.plugs.__contains__, router.plugs):
         place = holdings.places.get(name, router.namespace)
         elsewhere = seen.switch.plugs[name].plug.bridge != router.plugs[name].bridge
-        gone = name not in holdings.places and name not in seen.switch.devices
+        gone = name not in holdings.places and name not in seen.switch.devices and name not in seen.switch.faults
         if elsewhere or gone or place != router.namespace or (name in holdings.places and place in adrift):
             yield name
 

@@ -105,9 +105,8 @@ def trouble(call: Call, role: str) -> str:
         return ""
     without = preference.without_twin(gateway, role)
     if markers.promoted_beside(gateway):
-        # A node that carries a gateway keeps no twin of another one.
         if gateway in stager.known_here():
-            stager.stop(gateway, deadline=call.deadline)
+            _drop(call, gateway, within_s=min(_ASK_MAX_S, call.remaining_s() / 2))
         preference.tell_changed(gateway, without)
         return ""
     process, said = stager.ensure(call)
@@ -143,19 +142,23 @@ def _age_s(process: identity.Process) -> float:
 
 
 def _drop_others(call: Call) -> None:
-    """This node keeps no twin of another gateway. It is parked, so nobody had to wait for that before.
-
-    What a stager does not take away is told, and is no reason against this promotion: it stays parked, and the L3 agent
-    removes namespaces of routers that are not its own when it starts.
-    """
+    """This node keeps no twin of another gateway. It is parked, so nobody had to wait for that before."""
     for other in stager.known_here():
-        if other == call["gateway"]:
-            continue
-        try:
-            stager.asked(other, "drop", within_s=min(_ASK_MAX_S, call.remaining_s() * _SHARE_PROMOTE / 2))
-        except StagerError as error:
-            _tell("twin.left", call, f"the twin of gateway {other} is not dropped: {error}")
-        stager.stop(other, deadline=call.deadline)
+        if other != call["gateway"]:
+            _drop(call, other, within_s=min(_ASK_MAX_S, call.remaining_s() * _SHARE_PROMOTE / 2))
+
+
+def _drop(call: Call, gateway: str, *, within_s: float) -> None:
+    """The gateway's twin is taken away, and its stager has ended.
+
+    What that does not take away is told, and keeps nobody from a promotion: it stays parked, and the L3 agent removes
+    namespaces of routers that are not its own when it starts.
+    """
+    try:
+        stager.asked(gateway, "drop", within_s=within_s)
+    except StagerError as error:
+        _tell("twin.left", call, f"the twin of gateway {gateway} is not dropped: {error}")
+    stager.stop(gateway, deadline=call.deadline)
 
 
 def _tell(event: str, call: Call, reason: str) -> None:
