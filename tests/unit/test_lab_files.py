@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from hotspare.lab import processes, up
+from hotspare.adapters import whole_file
+from hotspare.lab import processes
 from hotspare.lab.command import run
 from hotspare.lab.layout import MACHINE_MARK, MARK
 from hotspare.model.errors import RefusedError, TimedOutError
@@ -65,8 +66,8 @@ def test_we_and_our_parents_are_ourselves():
 
 def test_a_written_file_is_whole_and_for_whom_it_is_meant(tmp_path):
     path = tmp_path / "secret"
-    up.write(path, "one\n", mode=0o600)
-    up.write(path, "two\n", mode=0o600)
+    whole_file.write(path, "one\n", mode=0o600)
+    whole_file.write(path, "two\n", mode=0o600)
     assert path.read_text() == "two\n"
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [path]

@@ -1,8 +1,8 @@
 """The last data plane that a spare was told, on this node's disk."""
 
-import os
 from pathlib import Path
 
+from hotspare.adapters import whole_file
 from hotspare.codec import dataplane_json
 from hotspare.model.dataplane import DataPlane
 from hotspare.model.errors import RefusedError
@@ -25,11 +25,8 @@ class DiskRecord:
 
     def keep(self, plane: DataPlane) -> None:
         """See `ports.TwinRecord`."""
-        draft = self._path.with_name(f"{self._path.name}.new")
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, MODE), "w", encoding="utf-8") as file:
-                file.write(dataplane_json.text(plane))
-            draft.replace(self._path)
+            whole_file.write(self._path, dataplane_json.text(plane), mode=MODE)
         except OSError as failed:
             raise RefusedError(f"{self._path}: {failed.strerror}", code=failed.errno or 0) from failed

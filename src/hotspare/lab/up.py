@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Protocol
 
+from hotspare.adapters import whole_file
 from hotspare.lab import access, cluster_file, image, lock, machines, namespace, network, power, preflight, teardown
 from hotspare.lab.layout import MARK, Choices, File, Layout, Machine, Tenant
 from hotspare.model.errors import RefusedError
@@ -88,7 +88,7 @@ def bring_up(layout: Layout, *, routers: int, choices: Choices, bare: bool, tell
             with phases.one("topology"):
                 _topology(layout, routers=routers, tell=tell)
         report = Report(layout.name, str(machines.image_of(layout)), routers, bare, tenant, phases.took_s)
-        write(layout.up_json, json.dumps(asdict(report), indent=2) + "\n")
+        whole_file.write(layout.up_json, json.dumps(asdict(report), indent=2) + "\n")
     return report
 
 
@@ -110,7 +110,7 @@ def _build(layout: Layout, phases: _Phases, *, choices: Choices, bare: bool, tel
         network.create_switch(layout)
     keys = access.generate(layout)
     _write_access(layout, keys)
-    write(layout.cluster_yaml, cluster_file.cluster_yaml(layout, choices))
+    whole_file.write(layout.cluster_yaml, cluster_file.cluster_yaml(layout, choices))
     if bare:
         _start(layout, phases, tell, lambda machine: (access.machine_files(layout, machine, keys), ("ssh.service",)))
         return
@@ -123,17 +123,17 @@ def _build(layout: Layout, phases: _Phases, *, choices: Choices, bare: bool, tel
         files = {**access.machine_files(layout, machine, keys), **own}
         return files, ("ssh.service", *openstack.role_units(machine))
 
-    write(layout.clouds_yaml, openstack.clouds_yaml(layout, secrets), mode=0o600)
+    whole_file.write(layout.clouds_yaml, openstack.clouds_yaml(layout, secrets), mode=0o600)
     _start(layout, phases, tell, disk)
     with phases.one("services"), namespace.entered(layout.switch):
         openstack.wait_ready(layout, tell.note)
 
 
 def _write_access(layout: Layout, keys: access.Access) -> None:
-    write(layout.ssh_key, keys.operator.private, mode=0o600)
-    write(layout.known_hosts, access.known_hosts(layout, keys))
-    write(layout.ssh_config, access.ssh_config(layout))
-    write(layout.bmc_password, keys.bmc_password, mode=0o600)
+    whole_file.write(layout.ssh_key, keys.operator.private, mode=0o600)
+    whole_file.write(layout.known_hosts, access.known_hosts(layout, keys))
+    whole_file.write(layout.ssh_config, access.ssh_config(layout))
+    whole_file.write(layout.bmc_password, keys.bmc_password, mode=0o600)
 
 
 def _start(
@@ -165,13 +165,4 @@ def _topology(layout: Layout, *, routers: int, tell: Tell) -> None:
     os.environ["OS_CLIENT_CONFIG_FILE"] = str(layout.clouds_yaml)
     with namespace.entered(layout.switch):
         made = topology.create(layout, routers=routers, progress=tell.note)
-    write(layout.topology_json, json.dumps(made, indent=2) + "\n")
-
-
-def write(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """The file holds the text and was never readable by more than `mode` says; half of it is never seen."""
-    draft = path.with_name(f".{path.name}.new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
-        file.write(text)
-    draft.rename(path)
+    whole_file.write(layout.topology_json, json.dumps(made, indent=2) + "\n")

@@ -71,17 +71,19 @@ def main() -> None:
     try:
         app()
     except HotspareError as error:
-        _tell(error.message, error.hint)
+        tell(error)
         sys.exit(exit_code(error))
     except OSError as error:
         if error.filename is None or error.errno is None:
             raise  # not about a file of the operator's: a bug, told with its traceback
-        _tell(f"{error.filename}: {error.strerror}", "look at its directory: is there room, and are you allowed to?")
+        why = f"{error.filename}: {error.strerror}"
+        tell(HotspareError(why, hint="look at its directory: is there room, and are you allowed to?"))
         sys.exit(EXIT_BAD_STATE)
 
 
-def _tell(message: str, hint: str) -> None:
+def tell(error: HotspareError) -> None:
+    """The error and what to do, on standard error."""
     talk = Console(stderr=True, soft_wrap=True)
-    talk.print(f"[bold red]error:[/] {escape(message)}")
-    if hint:
-        talk.print(f"[bold]what to do:[/] {escape(hint)}")
+    talk.print(f"[bold red]error:[/] {escape(error.message)}")
+    if error.hint:
+        talk.print(f"[bold]what to do:[/] {escape(error.hint)}")

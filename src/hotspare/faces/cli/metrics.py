@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
-from hotspare.faces.cli.app import app
+from hotspare.adapters import whole_file
+from hotspare.faces.cli.app import app, tell
 from hotspare.faces.cli.options import EXITS, FILE, File
-from hotspare.model.errors import HotspareError
 from hotspare.model.status import StatusView
 
 EPILOG = (
@@ -43,7 +42,7 @@ def metrics(
         address, port = _place(listen)
         ask()  # a wrong file is told now, and not at the first scrape
         try:
-            _, thread = exporter.serving(address, port, ask=ask, tell=_trouble)
+            _, thread = exporter.serving(address, port, ask=ask, tell=tell)
         except OSError as refused:
             raise typer.BadParameter(f"nobody can listen on {listen}: {refused.strerror}") from refused
         Console(stderr=True).print(f"serving http://{listen}/metrics")
@@ -53,9 +52,7 @@ def metrics(
     if output is None:
         print(exporter.text(view), end="")
     else:
-        draft = output.with_name(f".{output.name}.new")
-        draft.write_text(exporter.text(view))
-        draft.rename(output)
+        whole_file.write(output, exporter.text(view))
     raise typer.Exit(EXITS[view.answer])
 
 
@@ -64,7 +61,3 @@ def _place(listen: str) -> tuple[str, int]:
     if not colon or not port.isdecimal() or not 0 < int(port) < 65536:
         raise typer.BadParameter(f"{listen!r} is no ADDRESS:PORT; write it like 127.0.0.1:9909")
     return address.strip("[]"), int(port)
-
-
-def _trouble(failed: HotspareError) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(failed.message)}")

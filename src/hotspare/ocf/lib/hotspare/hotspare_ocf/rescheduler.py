@@ -65,17 +65,19 @@ def monitor(call: Call) -> int:
     At OCF_CHECK_LEVEL 10 it is asked how it does: no answer is a failure, its trouble is DEGRADED. One that still runs
     the package of before an upgrade is launched anew: what it was about is in its journal.
     """
-    process = _service(call).running()
+    daemon = _service(call)
+    process = daemon.running()
     if process is None:
         return codes.NOT_RUNNING
     now = identity.living(process)
     if now and now.state == "T":
         raise OcfError(codes.ERR_GENERIC, f"the rescheduler (pid {process.pid}) is stopped by a signal")
     if call.level >= _LEVEL_ANSWERS:
-        if not _service(call).is_current():
+        told, _at_ns = daemon.launched_with()
+        if not isinstance(told, dict) or told.get("installed") != service.installed():
             stop(call)
             process = _launch(call)
-            _service(call).first_answer(process, deadline=call.deadline)
+            daemon.first_answer(process, deadline=call.deadline)
         state = _asked(call, process)
         if trouble := state.get("trouble"):
             raise OcfError(codes.DEGRADED, str(trouble))

@@ -72,15 +72,15 @@ class Service:
             environ={"PYTHONPATH": PACKAGES, "PYTHONUNBUFFERED": "1"},
         )
 
-    def is_current(self) -> bool:
-        """Whether it was launched from the package that is installed now."""
+    def launched_with(self) -> tuple[object, int]:
+        """The settings of the last launch, and the time of their file in ns; None and 0 where nobody can tell."""
         import json
 
         try:
             with open(self.settings_file, encoding="utf-8") as file:
-                return bool(json.load(file).get("installed") == installed())
-        except (OSError, ValueError, AttributeError):
-            return False
+                return json.load(file), os.fstat(file.fileno()).st_mtime_ns
+        except (OSError, ValueError):
+            return None, 0
 
     def first_answer(self, process: Process, *, deadline: float) -> dict[str, object]:
         """What it says of its state; it listens before it looks at anything.

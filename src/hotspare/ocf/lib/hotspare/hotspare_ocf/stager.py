@@ -105,7 +105,7 @@ def ensure(call: Call) -> tuple[Process | None, str]:
         key_ns = _key_ns(call)
         wanted = settings(call)
         if daemon.running():
-            if _launched_with(daemon) == (wanted, key_ns):
+            if daemon.launched_with() == (wanted, key_ns):
                 return None, ""
             daemon.end(grace_s=_GRACE_S, deadline=call.deadline)
             said = ""
@@ -146,16 +146,6 @@ def _key_ns(call: Call) -> int:
         raise OcfError(
             codes.ERR_INSTALLED, f"{call['key_file']}: {error.strerror}; hotspare apply brings it"
         ) from error
-
-
-def _launched_with(daemon: service.Service) -> tuple[object, int]:
-    import json
-
-    try:
-        with open(daemon.settings_file, encoding="utf-8") as file:
-            return json.load(file), os.fstat(file.fileno()).st_mtime_ns
-    except (OSError, ValueError):
-        return None, 0
 
 
 def _obituary(daemon: service.Service) -> str:
