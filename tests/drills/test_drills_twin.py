@@ -212,6 +212,7 @@ def test_a_carrier_that_loses_one_ring_loses_nothing_and_its_twin_follows_on_the
 def test_a_carrier_that_loses_both_rings_is_fenced_and_its_twin_takes_over(twin):
     old, new = twin.standing()
     with overhearing(twin.lab, old, new) as heard:
+        twin.served_by(old)  # it has to be heard before: an idle router may say nothing for seconds
         with cut(twin, old, "ring2", "mgmt"):
             twin.served_by(new)
             fenced(twin, old)
@@ -239,6 +240,7 @@ def test_a_node_that_dies_while_it_is_demoted_leaves_all_routers_to_its_twin(twi
     """Its stager hangs, so that the demotion takes long enough to be met."""
     old, new = twin.standing()
     with overhearing(twin.lab, old, new) as heard:
+        twin.served_by(old)
         twin.lab.ssh(old, f"kill -STOP {twin.stager_pid(old)}")
         twin.standby(old)
         try:
@@ -257,6 +259,7 @@ def test_ten_takeovers_in_a_row_lose_no_router_and_never_have_two_nodes_speak(tw
     nodes = twin.standing()
     begun = twin.lab.ssh(WITNESS, "date +%s").strip()
     with overhearing(twin.lab, *nodes) as heard:
+        twin.served_by(nodes[0])
         for turn in range(TAKEOVERS):
             old, new = nodes[turn % 2], nodes[1 - turn % 2]
             twin.standby(old)
