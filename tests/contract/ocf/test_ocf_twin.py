@@ -438,7 +438,13 @@ def test_a_node_that_carries_a_gateway_keeps_no_twin_of_another(prepared: OcfNod
     assert gateway(node, "demote", name="other", port="5410").code == 0
     assert gateway(node, "monitor").code == 0
     assert len(stagers(node)) == 2
-    assert gateway(node, "monitor").code == 0
+    assert scores(node)[-1] == "--update 100"
+    # One that was launched a moment ago may not listen yet.
+    node.wait(
+        lambda: gateway(node, "monitor").code == 0 and scores(node)[-1] == "--update 150",
+        within_s=60,
+        until="the stager tells its twin's score",
+    )
     assert scores(node)[-2:] == ["--update 100", "--update 150"]
 
 
