@@ -36,6 +36,7 @@ class Node:
         self._bridges: Mapping[str, Bridge] = {}
         self._stale: set[str] = set()
         self._all_stale = self._flows_stale = True
+        self._was_carried = ""
         self.known: frozenset[str] = frozenset()
         """Routers that the gateway has, or had, by this node's own record."""
         self.stirred = asyncio.Event()
@@ -100,13 +101,22 @@ class Node:
             self._flows_stale = self._flows_stale or flows
             self.stirred.set()
             raise
+        self._was_carried = self._carried()
         return NodeLook(
             replace(switch, bridges=self._bridges),
             dict(self._insides),
             self._files.read(),
-            self._carried(),
+            self._was_carried,
             self.known,
         )
+
+    def is_carried_otherwise(self) -> bool:
+        """Whether another gateway is promoted on this node, or none, than when it was looked at last."""
+        return self._carried() != self._was_carried
+
+    def namespaces(self) -> Collection[str]:
+        """Of routers, as they were seen last."""
+        return self._insides.keys()
 
     async def _look_inside(self, names: Collection[str] | None) -> None:
         if names is not None and not names:
