@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from hotspare.adapters import netns
+from hotspare.adapters.inside import sysctls
 from hotspare.adapters.inside.namespaces import Namespaces
 from hotspare.model.dataplane import Address, Family, Route
 from hotspare.model.errors import RefusedError
@@ -414,6 +415,16 @@ async def test_a_failure_is_told_and_stops_no_other(node):
     seen = await namespaces.look([good, bad])
     assert (seen[good].sysctls["ipv4/ip_forward"], seen[bad].sysctls["ipv4/ip_forward"]) == ("1", "0")
     assert seen[good].devices.keys() == {QR}
+
+
+@asynchronous
+async def test_a_twins_devices_ask_again_soon_for_a_neighbour_that_does_not_answer(node):
+    name = node.name()
+    node.plug(QR)
+    assert await Namespaces().carry_out([AddNamespace(name), MoveDevice(QR, name, MACS[QR], 1500)]) == {}
+    for family in ("ipv4", "ipv6"):
+        value = within(name, "sysctl", "-n", f"net/{family}/neigh/{QR}/retrans_time_ms")
+        assert value.strip() == str(sysctls.ASK_AGAIN_MS)
 
 
 @asynchronous

@@ -82,6 +82,8 @@ def _move(name: str, node: Netlink, there: int, kernel: Netlink, steps: Sequence
         known = links.links(kernel)
     changes = [links.shaped(_link(name, known, step.name), mac=step.mac, mtu=step.mtu) for step in steps]
     _refuse(name, kernel.carry_out([change for some in changes for change in some]))
+    for step in steps:
+        sysctls.ask_neighbours_briskly(step.name)
 
 
 def _address(name: str, kernel: Netlink, steps: Sequence[SetAddresses]) -> None:
