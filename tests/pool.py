@@ -285,6 +285,8 @@ class Pool:
         if method != "POST" or not path.endswith("l3-routers"):
             return
         router, target = body["router_id"], self.world.agents[path.split("/")[1]]
+        if self.world.serving[router]:
+            return  # and stays where it is
         for port in self.world.ports[router]:
             holder = next((one for one in self.world.agents.values() if one.kind == L3 and one.host == port.host), None)
             if port.active and holder and holder.runs and holder.host != target.host:

@@ -37,6 +37,28 @@ def changes(pool: Pool) -> list[tuple[str, str]]:
     return [(method, path) for method, path in pool.session.calls if method != "GET" and "l3-routers" in path]
 
 
+def reads(pool: Pool) -> list[str]:
+    """Who has this router now?"""
+    return [path for method, path in pool.session.calls if method == "GET" and path.endswith("/l3-agents")]
+
+
+def questions(pool: Pool) -> list[str]:
+    """What does this agent have now?"""
+    return [path for method, path in pool.session.calls if method == "GET" and path.endswith("/l3-routers")]
+
+
+def looks_s(pool: Pool) -> list[float]:
+    """When all routers are looked at, from now on."""
+    found: list[float] = []
+
+    def look(method: str, path: str) -> None:
+        if (method, path) == ("GET", "routers"):
+            found.append(virtual_time.now())
+
+    pool.session.before = look
+    return found
+
+
 def carriers(pool: Pool) -> set[str]:
     return {agent for router in pool.world.routers for agent in pool.agents_of(router)}
 
@@ -187,6 +209,7 @@ async def test_routers_that_are_not_wired_yet_are_moved_again_as_soon_as_their_t
     pool.power_off("net2")
     world.wire_s = 1.0
     await pool.until(lambda: carriers(pool) == {"l3-net3"}, within_s=30)
+    assert reads(pool) == []
     await pool.served(within_s=180)
 
 
@@ -341,6 +364,113 @@ async def test_a_bind_that_says_yes_and_does_nothing_is_seen():
     await pool.served(within_s=300)
 
 
+@story
+async def test_a_router_that_another_agent_got_in_spite_of_the_yes_is_known_there_soon_and_stays():
+    world = cloud(hosts=3, routers=3)
+    pool = await begun(world)
+    world.race_every = 1
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.moved()), within_s=15)
+    assert pool.agents_of("router-00000") == ("l3-net3",), "which was first"
+    assert pool.rescheduler.report(routers=True).routers[0].host == "net3"
+    assert [facts["target"] for what, facts in pool.told if what == "router.bound"] == ["net2", "net3"]
+    await pool.served(within_s=30)
+    assert len(changes(pool)) == 2, "one unbind and one bind"
+    assert reads(pool) == ["routers/router-00000/l3-agents"]
+
+
+def nobody_gets_it(pool: Pool, *, binds: int) -> None:
+    """So many binds are answered with yes, and nothing comes of them."""
+    left = iter(range(binds))
+
+    def forget(method: str, _path: str) -> None:
+        if method == "POST" and next(left, None) is not None:
+            pool.world.serving["router-00000"].clear()
+
+    pool.session.after = forget
+
+
+@story
+async def test_a_router_that_nobody_got_in_spite_of_the_yes_is_bound_again():
+    pool = await begun(cloud(hosts=3, routers=3))
+    nobody_gets_it(pool, binds=1)
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.moved()), within_s=90)
+    await pool.served(within_s=30)
+    assert [method for method, _path in changes(pool)] == ["DELETE", "POST", "POST"]
+    assert [facts["target"] for what, facts in pool.told if what == "router.bound"] == ["net2", "net2"]
+
+
+@story
+async def test_neutron_is_believed_no_more_when_its_yes_was_not_true_once():
+    pool = await begun(cloud(hosts=3, routers=3))
+    nobody_gets_it(pool, binds=3)
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.moved()), within_s=90)
+    await pool.served(within_s=30)
+    assert len(reads(pool)) == 4, "when the first one's time was over, and then after each"
+
+
+@story
+async def test_an_agent_that_takes_its_time_is_asked_for_once_and_waited_for():
+    world = cloud(hosts=3, routers=3)
+    pool = await begun(world)
+    world.wire_s = 120
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.moved()), within_s=180)
+    assert [method for method, _path in changes(pool)] == ["DELETE", "POST"]
+    assert reads(pool) == ["routers/router-00000/l3-agents"]
+    assert sum(what == "router.bound" for what, _facts in pool.told) == 1
+    stages = [record.stage for record in pool.journals["net3"].lines]
+    assert stages == [Stage.PLANNED, Stage.UNBOUND, Stage.BOUND, Stage.FORWARDING]
+
+
+@story
+async def test_an_agent_that_never_wires_a_router_has_no_longer_than_before():
+    world = cloud(hosts=3, routers=3)
+    pool = await begun(world)
+    world.wire_s = 1e6
+    pool.power_off("net1")
+    await pool.until(lambda: any(what == "router.not_moved" for what, _facts in pool.told), within_s=200)
+    assert "not wired after 180 s" in str(pool.told[-1][1]["note"])
+
+
+@story
+async def test_a_port_that_cannot_be_bound_at_the_target_is_told_soon():
+    pool = await begun(cloud(hosts=3, routers=3))
+    has_no_bridge(pool)
+    pool.power_off("net1")
+    await pool.until(lambda: any(what == "router.not_moved" for what, _facts in pool.told), within_s=30)
+    (note,) = [facts["note"] for what, facts in pool.told if what == "router.not_moved"]
+    assert "binding_failed" in str(note)
+
+
+@pytest.mark.parametrize("bare", ["disabled", "deleted"])
+@story
+async def test_without_a_port_that_could_prove_it_neutron_is_asked(bare):
+    pool = await begun(cloud(hosts=3, routers=3))
+    if bare == "disabled":
+        for port in pool.world.ports["router-00000"]:
+            pool.world.set_port(port.id, admin_up=False)
+    else:
+        pool.world.ports["router-00000"].clear()
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.moved()), within_s=15)
+    assert reads(pool) == ["routers/router-00000/l3-agents"]
+
+
+@story
+async def test_ports_that_were_shown_at_the_target_before_prove_nothing():
+    """Its agent lost the router and was not told, so that what Neutron shows there is old."""
+    world = cloud(hosts=2, routers=2)
+    world.auto_schedule = False
+    pool = await begun(world)
+    world.serving["router-00001"].clear()
+    pool.power_off("net1")
+    await pool.served(within_s=180)
+    assert "routers/router-00001/l3-agents" in reads(pool)
+
+
 # --- ours dies --------------------------------------------------------------------------------------------------------
 
 
@@ -376,7 +506,7 @@ def test_a_rescheduler_killed_at_any_call_is_finished_by_the_next(fault, elsewhe
     cut = 0
     while virtual_time.run(told(cut + 1)):
         cut += 1
-    assert cut >= 6, "two routers are three calls each"
+    assert cut >= 6, "two routers are two calls each, and somebody looks how they get on"
 
 
 @pytest.mark.parametrize("loop", ["Rescheduler._work", "Watch.run", "Mover.run", "Leases.run"])
@@ -534,6 +664,7 @@ async def test_a_drained_node_gives_its_routers_away_one_after_the_other_and_get
     outages = [float(str(facts["outage_s"])) for facts in pool.moved()]
     assert len(outages) == 10
     assert max(outages) < 12
+    assert len(reads(pool)) == 10, "each is confirmed before the next"
 
 
 @pytest.mark.parametrize("lost", [TimedOutError("no answer"), RefusedError("a bug", code=500)], ids=["answer", "500"])

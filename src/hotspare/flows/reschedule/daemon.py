@@ -247,14 +247,15 @@ class Rescheduler:
 
     def _urgent(self, move: Move) -> Job:
         """The router is without service."""
-        has_ports = self.known.router(move.router).admin_up
+        facts = self.known.router(move.router)
+        job = Job(move, has_ports=facts.admin_up, wired_on=facts.wired_on)
         if move.source is None:
             lost_s = self._orphans_s.get(move.router, self._now())
             move = replace(move, source=self._may_hold(move))
-            return Job(move, asked=True, lost_s=lost_s, has_ports=has_ports, reason="bound nowhere")
+            return replace(job, move=move, asked=True, lost_s=lost_s, reason="bound nowhere")
         host = self.known.host(move.source)
         lost_s = self._watch.lost_s(host) or self._now()
-        return Job(move, lost_s=lost_s, has_ports=has_ports, reason=f"{host} is gone")
+        return replace(job, lost_s=lost_s, reason=f"{host} is gone")
 
     def _may_hold(self, move: Move) -> str | None:
         """An agent that may have the router though it is bound nowhere: it was not told, or did not listen.

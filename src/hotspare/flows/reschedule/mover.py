@@ -27,7 +27,7 @@ Lane = tuple[str, bool]
 class Mover:
     """Carries out moves until it is told to stop.
 
-    `bound` is called for each when its router is confirmed at an agent, `ended` in the order in which they end.
+    `bound` is called for each when its router is at an agent (see `Carrier`), `ended` in the order in which they end.
     """
 
     def __init__(
