@@ -55,6 +55,8 @@ class Session(DirectSession):
         """Called before each call is made; may raise."""
         self.after: Callable[[str, str], None] = lambda _method, _path: None
         """Called when it has had its effect; may raise, and then nobody hears of that."""
+        self.late_s: dict[str, float] = {}
+        """By path: how much later an answer comes than it was true."""
         self.guards: list[Callable[[str, str, Mapping[str, Any]], None]] = []
 
     async def rows(
@@ -62,6 +64,7 @@ class Session(DirectSession):
     ) -> tuple[dict[str, Any], ...]:
         await self._begin("GET", path)
         found = await super().rows(path, params, key=key)
+        await asyncio.sleep(self.late_s.get(path, 0.0))
         self.after("GET", path)
         return found
 

@@ -53,7 +53,12 @@ class Mover:
     @property
     def busy(self) -> frozenset[str]:
         """Routers that are on their way, or will be."""
-        return frozenset(self._flying) | frozenset(job.move.router for job in self.pending)
+        return self.begun | frozenset(job.move.router for job in self.pending)
+
+    @property
+    def begun(self) -> frozenset[str]:
+        """Routers that are on their way."""
+        return frozenset(self._flying)
 
     @property
     def is_idle(self) -> bool:
