@@ -32,8 +32,6 @@ WIRE_S = 0.02
 """What the stand-in's agents take for a router: little, so that the calls are what is measured."""
 SOONER = 10
 JOURNAL_MAX_MB = 10.0
-CALLS_A_ROUTER = 3
-"""Unbind, bind, and who has it now."""
 GROWTH_MAX_MB = 64.0
 LIMIT_S = 1800.0
 

@@ -55,6 +55,8 @@ class Session(DirectSession):
         """Called before each call is made; may raise."""
         self.after: Callable[[str, str], None] = lambda _method, _path: None
         """Called when it has had its effect; may raise, and then nobody hears of that."""
+        self.late_s: dict[str, float] = {}
+        """By path: how much later an answer comes than it was true."""
         self.guards: list[Callable[[str, str, Mapping[str, Any]], None]] = []
 
     async def rows(
@@ -62,6 +64,7 @@ class Session(DirectSession):
     ) -> tuple[dict[str, Any], ...]:
         await self._begin("GET", path)
         found = await super().rows(path, params, key=key)
+        await asyncio.sleep(self.late_s.get(path, 0.0))
         self.after("GET", path)
         return found
 
@@ -285,6 +288,8 @@ class Pool:
         if method != "POST" or not path.endswith("l3-routers"):
             return
         router, target = body["router_id"], self.world.agents[path.split("/")[1]]
+        if self.world.serving[router]:
+            return  # and stays where it is
         for port in self.world.ports[router]:
             holder = next((one for one in self.world.agents.values() if one.kind == L3 and one.host == port.host), None)
             if port.active and holder and holder.runs and holder.host != target.host:

@@ -129,8 +129,16 @@ class Scheduling(Protocol):
         """
         ...
 
+    async def routers_of(self, agent: str) -> tuple[str, ...]:
+        """The routers that are bound to the L3 agent, by id.
+
+        RefusedError 404: no such agent.
+        """
+        ...
+
     async def bind(self, router: str, agent: str) -> None:
-        """Ask for the router to be bound to the agent. That there is no error is no proof: see `agents_of`.
+        """Ask for the router to be bound to the agent. That there is no error is no proof: `agents_of` is one, and so
+        are ports that get wired on the agent's host.
 
         RefusedError 409: it is bound elsewhere, or the agent's mode does not fit. 404: no such router or agent, or this
         agent may not have it.

@@ -91,6 +91,9 @@ class Asked:
     def agents_of(self, router: str) -> tuple[str, ...]:
         return self._ask(lambda neutron: neutron.agents_of(router))
 
+    def routers_of(self, agent: str) -> tuple[str, ...]:
+        return self._ask(lambda neutron: neutron.routers_of(agent))
+
     def bind(self, router: str, agent: str) -> None:
         self._ask(lambda neutron: neutron.bind(router, agent))
 
@@ -196,6 +199,18 @@ def test_a_router_moves_between_live_agents_and_its_ports_follow(asked, router):
     asked.wired(router, "net3")
 
 
+def test_what_an_agent_has_is_told_whether_it_lives_or_not(asked, router):
+    agents = asked.served_by(router, "net1")
+    bindings = asked.routing().bindings
+    for agent in agents.values():
+        assert set(asked.routers_of(agent)) == {one for one, having in bindings.items() if agent in having}
+    asked.cloud.stop("net1")
+    try:
+        assert router in asked.routers_of(agents["net1"])
+    finally:
+        asked.cloud.start("net1")
+
+
 def test_a_port_that_is_administratively_down_says_so_and_is_never_wired(asked, router):
     agents = asked.served_by(router, "net1")
     disabled = asked.ports(router)[0].id
@@ -251,6 +266,8 @@ def test_what_does_not_exist_is_refused_as_such(asked, router):
     agents = asked.agents()
     with refused(404):
         asked.agents_of(NOBODY)
+    with refused(404):
+        asked.routers_of(NOBODY)
     with refused(404):
         asked.bind(NOBODY, agents["net1"])
     with refused(404):

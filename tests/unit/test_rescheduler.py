@@ -37,6 +37,28 @@ def changes(pool: Pool) -> list[tuple[str, str]]:
     return [(method, path) for method, path in pool.session.calls if method != "GET" and "l3-routers" in path]
 
 
+def reads(pool: Pool) -> list[str]:
+    """Who has this router now?"""
+    return [path for method, path in pool.session.calls if method == "GET" and path.endswith("/l3-agents")]
+
+
+def questions(pool: Pool) -> list[str]:
+    """What does this agent have now?"""
+    return [path for method, path in pool.session.calls if method == "GET" and path.endswith("/l3-routers")]
+
+
+def looks_s(pool: Pool) -> list[float]:
+    """When all routers are looked at, from now on."""
+    found: list[float] = []
+
+    def look(method: str, path: str) -> None:
+        if (method, path) == ("GET", "routers"):
+            found.append(virtual_time.now())
+
+    pool.session.before = look
+    return found
+
+
 def carriers(pool: Pool) -> set[str]:
     return {agent for router in pool.world.routers for agent in pool.agents_of(router)}
 
@@ -53,18 +75,196 @@ async def test_routers_of_a_fenced_node_are_served_by_the_others():
     assert carriers(pool) == {"l3-net2", "l3-net3"}
     assert len(pool.moved()) == 10
     assert len(changes(pool)) == 20, "one unbind and one bind a router"
+    assert reads(pool) == [], "their ports tell where they are"
 
 
 @story
 async def test_a_router_that_came_to_a_node_just_before_its_death_does_not_wait_for_the_others():
-    """No look had seen it there, and the others' agents take their time."""
+    """No look had seen it there, and the others' agents take their time. One question is enough to find it."""
     pool = await begun(cloud(hosts=3, routers=9))
-    pool.world.unbind("router-00001", "l3-net2")
-    pool.world.bind("router-00001", "l3-net1")
+    came_to_net1(pool, "router-00001")
     pool.world.wire_s = 150
+    pool.session.calls.clear()
+    looked_s = looks_s(pool)
     pool.power_off("net1")
     await pool.until(lambda: pool.agents_of("router-00001") not in ((), ("l3-net1",)), within_s=15)
+    assert questions(pool) == ["agents/l3-net1/l3-routers"]
+    assert looked_s == []
     await pool.served(within_s=600)
+
+
+def came_to_net1(pool: Pool, router: str) -> None:
+    (before,) = pool.agents_of(router)
+    pool.world.unbind(router, before)
+    pool.world.bind(router, "l3-net1")
+
+
+@story
+async def test_a_router_that_nobody_has_seen_before_its_node_died_is_looked_for_at_once():
+    pool = await begun(cloud(hosts=3, routers=9))
+    pool.world.add_router(Router("new", "new", outside="public"), networks=["network-0"], agent="l3-net1")
+    came_to_net1(pool, "router-00001")
+    pool.world.wire_s = 150
+    looked_s = looks_s(pool)
+    pool.power_off("net1")
+    for router in ("new", "router-00001"):
+        await pool.until(lambda it=router: pool.agents_of(it) not in ((), ("l3-net1",)), within_s=15)
+    assert len(looked_s) == 1
+    await pool.served(within_s=600)
+
+
+@story
+async def test_where_neutron_does_not_say_what_the_dead_hold_all_routers_are_looked_at_at_once():
+    pool = await begun(cloud(hosts=3, routers=9))
+    came_to_net1(pool, "router-00001")
+    pool.world.wire_s = 150
+    failed: list[str] = []
+
+    def fail_once(_method: str, path: str) -> None:
+        if path == "agents/l3-net1/l3-routers" and not failed:
+            failed.append(path)
+            raise RefusedError("Internal Server Error", code=500)
+
+    pool.session.before = fail_once
+    pool.power_off("net1")
+    await pool.until(lambda: pool.agents_of("router-00001") not in ((), ("l3-net1",)), within_s=15)
+    assert failed
+    await pool.served(within_s=600)
+
+
+@story
+async def test_a_router_that_has_left_its_agent_before_that_died_is_not_taken_from_it():
+    pool = await begun(cloud(hosts=3, routers=30))
+    left = "router-00027"
+    pool.world.unbind(left, "l3-net1")
+    pool.world.bind(left, "l3-net3")
+    pool.session.calls.clear()
+    pool.power_off("net1")
+    await pool.until(lambda: "l3-net1" not in carriers(pool))
+    await pool.served(within_s=60)
+    assert ("DELETE", f"agents/l3-net1/l3-routers/{left}") not in changes(pool)
+    assert len(changes(pool)) == 18
+    assert next(one for one in pool.rescheduler.report(routers=True).routers if one.router == left).host == "net3"
+
+
+@story
+async def test_a_router_that_nobody_has_when_its_agent_dies_may_be_on_somebody_elses_way():
+    pool = await begun(cloud(hosts=3, routers=30))
+    pool.world.auto_schedule = False
+    pool.world.unbind("router-00027", "l3-net1")
+    pool.power_off("net1")
+    died_s = virtual_time.now()
+    await pool.until(lambda: bool(pool.agents_of("router-00027")), within_s=20)
+    assert virtual_time.now() - died_s > 8
+    await pool.served(within_s=60)
+
+
+@story
+async def test_what_the_dead_hold_says_nothing_of_a_router_that_is_on_its_way():
+    pool = await begun(cloud(hosts=3, routers=30))
+    pool.session.late_s["agents/l3-net1/l3-routers"] = 30.0
+    looked_s = looks_s(pool)
+    pool.power_off("net1")
+    await pool.until(lambda: len(pool.moved()) == 10, within_s=25)
+    await pool.until(lambda: bool(looked_s))
+    await pool.served(within_s=60)
+    assert len(changes(pool)) == 20, "what was true half a minute ago moves nothing"
+
+
+@story
+async def test_a_router_that_was_unbound_when_that_was_asked_is_not_taken_for_a_lost_one():
+    world = cloud(hosts=3, routers=3)
+    world.let_go_s, world.wire_s = 20.0, 30.0
+    pool = await begun(world)
+    pool.cluster.drains["net1"] = "now"
+    await pool.until(lambda: not pool.agents_of("router-00000"))
+    pool.power_off("net1")
+    await pool.until(lambda: any(what == "router.bound" for what, _facts in pool.told))
+    assert questions(pool)[-1] == "agents/l3-net1/l3-routers"
+    first = pool.rescheduler.report(routers=True).routers[0]
+    assert (first.host, first.moving) == ("net1", True)
+
+
+@story
+async def test_a_look_that_comes_anyway_tells_what_the_dead_hold():
+    pool = await begun(cloud(hosts=3, routers=9))
+    pool.session.calls.clear()
+    pool.cluster.quorate = False
+    pool.power_off("net1")
+    await pool.until(lambda: "waiting" in pool.rescheduler.report(routers=False).doing)
+    pool.cluster.quorate = True
+    await pool.until(lambda: bool(pool.moved()))
+    await pool.served(within_s=60)
+    pool.cluster.drains["net1"] = "now"
+    await asyncio.sleep(5)
+    looks = pool.session.calls.count(("GET", "routers"))
+    assert questions(pool).count("agents/l3-net1/l3-routers") == looks
+
+
+@story
+async def test_an_agent_that_nobody_has_seen_before_its_node_died_is_looked_for_at_once():
+    world = cloud(hosts=3, routers=9)
+    late = world.agents.pop("l3-net1")
+    for router in ("router-00000", "router-00003", "router-00006"):
+        world.serving[router] = ["l3-net2"]
+    pool = Pool(world)
+    pool.cluster.nodes = ("net1", *pool.cluster.nodes)
+    pool.begin()
+    await pool.until(lambda: pool.rescheduler.known.looked_s is not None)
+    world.add_agents([late])
+    came_to_net1(pool, "router-00000")
+    pool.power_off("net1")
+    await pool.until(lambda: pool.agents_of("router-00000") not in ((), ("l3-net1",)), within_s=5)
+
+
+@story
+async def test_a_death_after_a_long_time_without_a_look_begins_with_one():
+    """A look that takes as long is not made again soon."""
+    pool = await begun(cloud(hosts=3, routers=9), latency_s=4.0)
+    await asyncio.sleep(190)
+    looked_s = looks_s(pool)
+    pool.power_off("net1")
+    died_s = virtual_time.now()
+    await pool.until(lambda: bool(changes(pool)), within_s=30)
+    assert looked_s[0] < died_s + 15
+
+
+@story
+async def test_routers_that_move_when_a_second_node_dies_stay_on_their_way():
+    """What the dead hold is asked in the middle of it, and their moves know more than the answer."""
+    pool = await begun(cloud(hosts=4, routers=40), latency_s=0.5)
+    pool.power_off("net1")
+    await pool.until(lambda: len(pool.moved()) >= 2)
+    pool.power_off("net2")
+    await pool.served(within_s=300)
+    unbinds = [path for method, path in changes(pool) if method == "DELETE"]
+    assert len(set(unbinds)) == len(unbinds) == len(changes(pool)) / 2
+
+
+@story
+async def test_while_moves_are_under_way_no_look_comes_between_and_one_tells_how_it_ended():
+    world = cloud(hosts=3, routers=30)
+    pool = await begun(world)
+    world.wire_s = 30.0
+    looked_s = looks_s(pool)
+    pool.power_off("net1")
+    await pool.until(lambda: len(pool.moved()) == 8, within_s=170)
+    assert looked_s == []
+    await pool.until(lambda: len(pool.moved()) == 10)
+    await pool.served(within_s=10)
+    assert len(looked_s) == 1
+
+
+@story
+async def test_what_is_known_gets_no_older_than_three_minutes_however_long_moves_take():
+    world = cloud(hosts=2, routers=120)
+    world.let_go_s = 25.0
+    pool = await begun(world)
+    looked_s = looks_s(pool)
+    pool.cluster.drains["net1"] = "now"
+    await pool.until(lambda: len(looked_s) == 2)
+    assert "l3-net1" in carriers(pool), "it takes longer"
+    assert looked_s == pytest.approx([180, 360], abs=2)
 
 
 @story
@@ -157,6 +357,20 @@ async def test_a_vrrp_router_is_left_to_vrrp():
 
 
 @story
+async def test_where_vrrp_has_a_router_is_left_to_a_look():
+    world = cloud(hosts=3, routers=3)
+    world.add_router(Router("vrrp", "vrrp", ha=True), networks=["network-0"], agent="l3-net2")
+    pool = await begun(world)
+    world.bind("vrrp", "l3-net1")
+    world.wire_s = 30
+    pool.power_off("net1")
+    await pool.until(lambda: any(what == "router.bound" for what, _facts in pool.told))
+    assert questions(pool)[-1] == "agents/l3-net1/l3-routers"
+    assert pool.rescheduler.report(routers=True).routers[-1].host == "net2"
+    assert not any("vrrp" in path for _, path in changes(pool))
+
+
+@story
 async def test_all_but_one_die_one_after_the_other():
     pool = await begun(cloud(hosts=4, routers=24))
     for node in ("net1", "net2", "net3"):
@@ -187,6 +401,7 @@ async def test_routers_that_are_not_wired_yet_are_moved_again_as_soon_as_their_t
     pool.power_off("net2")
     world.wire_s = 1.0
     await pool.until(lambda: carriers(pool) == {"l3-net3"}, within_s=30)
+    assert reads(pool) == []
     await pool.served(within_s=180)
 
 
@@ -341,6 +556,113 @@ async def test_a_bind_that_says_yes_and_does_nothing_is_seen():
     await pool.served(within_s=300)
 
 
+@story
+async def test_a_router_that_another_agent_got_in_spite_of_the_yes_is_known_there_soon_and_stays():
+    world = cloud(hosts=3, routers=3)
+    pool = await begun(world)
+    world.race_every = 1
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.moved()), within_s=15)
+    assert pool.agents_of("router-00000") == ("l3-net3",), "which was first"
+    assert pool.rescheduler.report(routers=True).routers[0].host == "net3"
+    assert [facts["target"] for what, facts in pool.told if what == "router.bound"] == ["net2", "net3"]
+    await pool.served(within_s=30)
+    assert len(changes(pool)) == 2, "one unbind and one bind"
+    assert reads(pool) == ["routers/router-00000/l3-agents"]
+
+
+def nobody_gets_it(pool: Pool, *, binds: int) -> None:
+    """So many binds are answered with yes, and nothing comes of them."""
+    left = iter(range(binds))
+
+    def forget(method: str, _path: str) -> None:
+        if method == "POST" and next(left, None) is not None:
+            pool.world.serving["router-00000"].clear()
+
+    pool.session.after = forget
+
+
+@story
+async def test_a_router_that_nobody_got_in_spite_of_the_yes_is_bound_again():
+    pool = await begun(cloud(hosts=3, routers=3))
+    nobody_gets_it(pool, binds=1)
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.moved()), within_s=90)
+    await pool.served(within_s=30)
+    assert [method for method, _path in changes(pool)] == ["DELETE", "POST", "POST"]
+    assert [facts["target"] for what, facts in pool.told if what == "router.bound"] == ["net2", "net2"]
+
+
+@story
+async def test_neutron_is_believed_no_more_when_its_yes_was_not_true_once():
+    pool = await begun(cloud(hosts=3, routers=3))
+    nobody_gets_it(pool, binds=3)
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.moved()), within_s=90)
+    await pool.served(within_s=30)
+    assert len(reads(pool)) == 4, "when the first one's time was over, and then after each"
+
+
+@story
+async def test_an_agent_that_takes_its_time_is_asked_for_once_and_waited_for():
+    world = cloud(hosts=3, routers=3)
+    pool = await begun(world)
+    world.wire_s = 120
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.moved()), within_s=180)
+    assert [method for method, _path in changes(pool)] == ["DELETE", "POST"]
+    assert reads(pool) == ["routers/router-00000/l3-agents"]
+    assert sum(what == "router.bound" for what, _facts in pool.told) == 1
+    stages = [record.stage for record in pool.journals["net3"].lines]
+    assert stages == [Stage.PLANNED, Stage.UNBOUND, Stage.BOUND, Stage.FORWARDING]
+
+
+@story
+async def test_an_agent_that_never_wires_a_router_has_no_longer_than_before():
+    world = cloud(hosts=3, routers=3)
+    pool = await begun(world)
+    world.wire_s = 1e6
+    pool.power_off("net1")
+    await pool.until(lambda: any(what == "router.not_moved" for what, _facts in pool.told), within_s=200)
+    assert "not wired after 180 s" in str(pool.told[-1][1]["note"])
+
+
+@story
+async def test_a_port_that_cannot_be_bound_at_the_target_is_told_soon():
+    pool = await begun(cloud(hosts=3, routers=3))
+    has_no_bridge(pool)
+    pool.power_off("net1")
+    await pool.until(lambda: any(what == "router.not_moved" for what, _facts in pool.told), within_s=30)
+    (note,) = [facts["note"] for what, facts in pool.told if what == "router.not_moved"]
+    assert "binding_failed" in str(note)
+
+
+@pytest.mark.parametrize("bare", ["disabled", "deleted"])
+@story
+async def test_without_a_port_that_could_prove_it_neutron_is_asked(bare):
+    pool = await begun(cloud(hosts=3, routers=3))
+    if bare == "disabled":
+        for port in pool.world.ports["router-00000"]:
+            pool.world.set_port(port.id, admin_up=False)
+    else:
+        pool.world.ports["router-00000"].clear()
+    pool.power_off("net1")
+    await pool.until(lambda: bool(pool.moved()), within_s=15)
+    assert reads(pool) == ["routers/router-00000/l3-agents"]
+
+
+@story
+async def test_ports_that_were_shown_at_the_target_before_prove_nothing():
+    """Its agent lost the router and was not told, so that what Neutron shows there is old."""
+    world = cloud(hosts=2, routers=2)
+    world.auto_schedule = False
+    pool = await begun(world)
+    world.serving["router-00001"].clear()
+    pool.power_off("net1")
+    await pool.served(within_s=180)
+    assert "routers/router-00001/l3-agents" in reads(pool)
+
+
 # --- ours dies --------------------------------------------------------------------------------------------------------
 
 
@@ -376,7 +698,7 @@ def test_a_rescheduler_killed_at_any_call_is_finished_by_the_next(fault, elsewhe
     cut = 0
     while virtual_time.run(told(cut + 1)):
         cut += 1
-    assert cut >= 6, "two routers are three calls each"
+    assert cut >= 6, "two routers are two calls each, and somebody looks how they get on"
 
 
 @pytest.mark.parametrize("loop", ["Rescheduler._work", "Watch.run", "Mover.run", "Leases.run"])
@@ -534,6 +856,7 @@ async def test_a_drained_node_gives_its_routers_away_one_after_the_other_and_get
     outages = [float(str(facts["outage_s"])) for facts in pool.moved()]
     assert len(outages) == 10
     assert max(outages) < 12
+    assert len(reads(pool)) == 10, "each is confirmed before the next"
 
 
 @pytest.mark.parametrize("lost", [TimedOutError("no answer"), RefusedError("a bug", code=500)], ids=["answer", "500"])
@@ -585,16 +908,10 @@ async def test_a_router_that_is_tried_again_and_again_keeps_nobody_from_looking_
     world = cloud(hosts=3, routers=3)
     world.let_go_s = 1e9
     pool = await begun(world)
-    looked_s: list[float] = []
-
-    def look(method: str, path: str) -> None:
-        if (method, path) == ("GET", "routers"):
-            looked_s.append(virtual_time.now())
-
-    pool.session.before = look
+    looked_s = looks_s(pool)
     pool.cluster.drains["net1"] = "now"
     await asyncio.sleep(1200)
-    assert max(after - before for before, after in itertools.pairwise(looked_s)) < 70
+    assert max(after - before for before, after in itertools.pairwise(looked_s)) < 60 + 35, "a try takes 30 s"
 
 
 @story

@@ -104,6 +104,18 @@ async def test_a_router_that_neutron_gives_to_the_cold_gateway_meanwhile_is_move
 
 
 @story
+async def test_a_router_that_neutron_gives_to_the_cold_gateway_is_seen_while_others_are_on_their_way():
+    world = with_identity(routers=100, on_it=True)
+    world.let_go_s = 20.0
+    pool = leaving(world)
+    await pool.until(lambda: len(pool.moved()) >= 2)
+    pool.world.add_router(Router("late", "late", outside="public"), networks=["network-0"], agent=IDENTITY)
+    await pool.until(
+        lambda: "late" in {router.name for router in pool.rescheduler.report(routers=True).routers}, within_s=15
+    )
+
+
+@story
 async def test_whether_neutron_still_hears_the_agents_that_are_left_is_told():
     pool = leaving(with_identity(routers=3, on_it=True))
     await pool.served()

@@ -80,7 +80,7 @@ class NeutronScheduling:
             rows("ports", {"device_owner": OWNERS, "fields": read.ROUTER_PORT_FIELDS}),
             rows("networks", {"fields": read.NETWORK_FIELDS}),
             rows("floatingips", {"fields": read.FLOATING_IP_FIELDS}),
-            *(rows(f"agents/{agent}/l3-routers", key="routers") for agent in agents),
+            *map(self._routers_of, agents),
             at_once_max=READS_AT_ONCE_MAX,
         )
         known = read.routers(routers, ports=ports, networks=networks, floating_ips=floating_ips)
@@ -92,6 +92,13 @@ class NeutronScheduling:
         RefusedError 404: there is no such router.
         """
         return _ids(await self._session.rows(f"routers/{router}/l3-agents", key="agents"))
+
+    async def routers_of(self, agent: str) -> tuple[str, ...]:
+        """The routers that are bound to the L3 agent, by id.
+
+        RefusedError 404: there is no such agent.
+        """
+        return _ids(await self._routers_of(agent)())
 
     async def bind(self, router: str, agent: str) -> None:
         """Ask for the router to be bound to the agent. That there is no error is no proof, nor is an error one.
@@ -162,6 +169,9 @@ class NeutronScheduling:
         await self._session.delete(
             "unbind_network", f"agents/{agent}/dhcp-networks/{network}", limit_s=UNBIND_LIMIT_S, done=NOT_LEASED
         )
+
+    def _routers_of(self, agent: str) -> Reading:
+        return self._reading(f"agents/{agent}/l3-routers", key="routers")
 
     def _reading(self, path: str, params: Mapping[str, Any] | None = None, *, key: str = "") -> Reading:
         """A reading to be begun later."""

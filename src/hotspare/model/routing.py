@@ -205,7 +205,7 @@ class Stage(StrEnum):
     PLANNED = "planned"
     UNBOUND = "unbound"
     BOUND = "bound"
-    """Neutron, asked again, says that the target has it and nobody else."""
+    """Neutron, asked again, says that the target has it and nobody else. After a death: has said yes to its bind."""
     FORWARDING = "forwarding"
     """All of its ports are wired on the target."""
     RETURNED = "returned"

@@ -101,7 +101,7 @@ class TargetPace:
         self.window = 1
 
     def bound(self) -> None:
-        """A router is bound to the agent, and Neutron confirmed it."""
+        """Neutron has bound a router to the agent, or, where it is without service, says so."""
         if not self._careful and self.window < self._opened and self._best_s is None:
             self.window = self._opened
 

@@ -1,10 +1,11 @@
 """The loop: look at Neutron when there is a reason, have routers placed, hand the moves over, tell.
 
 What the cluster says is looked at all the time (watch), so that a node's death is answered with what is known of the
-routers already; a look beside those moves, and one when they are done, tell what was missed.
+routers already; what its agents hold, asked beside those moves, and a look when they are done tell what was missed.
 """
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -24,6 +25,7 @@ from hotspare.plan.verdict import STOP_ON_FAILURE
 from hotspare.ports import Journal, Pacemaker, Scheduling, Tell
 
 LOOK_EVERY_S = 60.0
+"""While moves are under way they have the server: this look is made when they are done (but see `KNOWN_FOR_S`)."""
 PASSING_LOOK_EVERY_S = 10.0
 """While the strategy changes: Neutron gives new routers to an agent that is about to go."""
 NEWCOMER_LOOK_EVERY_S = 10.0
@@ -31,7 +33,8 @@ NEWCOMER_LOOK_EVERY_S = 10.0
 LOOK_SHARE = 20
 """A look that took a second is followed by none for so many: at most a twentieth of a server's time."""
 KNOWN_FOR_S = 180.0
-"""What is known of the routers is good enough to begin with after a node's death; each move is read back anyway."""
+"""What is known of the routers is good enough to begin with after a node's death: what its agents hold is asked beside
+that, and no move ends well before Neutron has shown where its router is. It gets no older for the sake of moves."""
 ORPHAN_S = 8.0
 """A router that is bound nowhere may be on somebody else's way; it is placed when it is so in a later look, too."""
 HINDERED_S = 10.0
@@ -79,12 +82,16 @@ class Rescheduler:
         )
         self._wake = asyncio.Event()
         self._look_at_s = 0.0
+        """When somebody needs a look, whatever is under way."""
+        self._regular_look_s = 0.0
         self._orphans_s: dict[str, float] = {}
         self._unplaced: dict[str, str] = {}
         self._halted: dict[str, str] = {}
         self._drains: Mapping[str, str] = {}
         self._gone: frozenset[str] = frozenset()
         """As they were when the cluster last changed."""
+        self._died: set[str] = set()
+        """Hosts that are newly gone: what their agents hold is still to be asked."""
         self._stopping = False
         self._doing, self._trouble = "beginning", ""
         self.changed = asyncio.Event()
@@ -124,9 +131,9 @@ class Rescheduler:
             await self._called()
             if hindered := self._watch.hindered():
                 self._doing, was_hindered = f"waiting: {hindered}", True
-                self._look_at_s = max(self._look_at_s, self._now() + HINDERED_S)
+                self._look_in(HINDERED_S)
             elif self._stopping:
-                self._look_at_s = self._now() + STOP_S
+                self._look_in(STOP_S)
             else:
                 if was_hindered:
                     self._look_at_s, was_hindered = self._now(), False
@@ -135,7 +142,7 @@ class Rescheduler:
                         self._trouble, trouble_s = "", TROUBLE_FIRST_S
                 except (NotReachableError, TimedOutError, RefusedError) as failed:
                     self._say_trouble(failed)
-                    self._look_at_s = self._now() + trouble_s
+                    self._look_in(trouble_s)
                     trouble_s = min(2 * trouble_s, TROUBLE_MAX_S)
             self._notify()
 
@@ -145,11 +152,23 @@ class Rescheduler:
 
     async def _called(self) -> None:
         """Somebody called, or the time of the next look or try has come."""
-        at_s = min(self._look_at_s, self._ledger.next_try_s() or self._look_at_s)
+        look_s = self._next_look_s()
+        at_s = min(look_s, self._ledger.next_try_s() or look_s)
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, at_s - self._now())):
                 await self._wake.wait()
         self._wake.clear()
+
+    def _next_look_s(self) -> float:
+        """When all routers are to be looked at; a look that nobody needs waits for moves that are under way."""
+        regular_s = self._regular_look_s
+        if not self._mover.is_idle:
+            regular_s = max(regular_s, (self.known.looked_s or 0.0) + KNOWN_FOR_S)
+        return min(self._look_at_s, regular_s)
+
+    def _look_in(self, seconds: float) -> None:
+        """The next look is so far away, for whatever reason one was to be made."""
+        self._look_at_s = self._regular_look_s = self._now() + seconds
 
     def _say_trouble(self, failed: HotspareError) -> None:
         if failed.message != self._trouble:
@@ -159,31 +178,65 @@ class Rescheduler:
     # --- one round ---------------------------------------------------------------------------------------------------
 
     async def _round(self) -> bool:
-        """Whether Neutron was asked, and answered.
-
-        What is known is good enough to begin with, since each move is read back; a look tells what is left.
-        """
-        looked_s = self.known.looked_s
-        if looked_s is not None and self._now() - looked_s < KNOWN_FOR_S:
+        """Whether all routers were looked at. What is known is good enough to begin with; a look tells what is left."""
+        if self._is_known():
             self._plan()
-        if looked_s is not None and self._now() < self._look_at_s:
+        if self._now() < self._next_look_s():
+            await self._ask_what_the_dead_hold()
             return False
         await self._look()
         self._plan()
         return True
 
+    def _is_known(self) -> bool:
+        looked_s = self.known.looked_s
+        return looked_s is not None and self._now() - looked_s < KNOWN_FOR_S
+
+    async def _ask_what_the_dead_hold(self) -> None:
+        """What came to hosts that died, since the last look, is on its way as well; or all routers are looked at next.
+
+        Beside the moves that were due already: each of those may take minutes.
+        """
+        while self._died:
+            host = self._died.pop()
+            agents = [agent.id for agent in self.known.agents.values() if agent.host == host]
+            known = [await self._knows_what_it_holds(agent) for agent in agents]
+            if not (agents and all(known)):
+                self._look_at_s = self._now()
+            self._plan()
+
+    async def _knows_what_it_holds(self, agent: str) -> bool:
+        """Whether that is known now, of a dead host's agent; a router that nobody has seen takes a look.
+
+        Of one that is on its way its move knows more. One that was believed there is not taken from where it is not: it
+        is bound nowhere as far as is known.
+        """
+        busy, begun = self._mover.busy, self._mover.begun
+        try:
+            held = frozenset(await self._scheduling.routers_of(agent))
+        except (NotReachableError, TimedOutError, RefusedError):
+            return False  # told by the look, which waits for the same API
+        left = self.known.on(agent) - held - begun - self._mover.begun
+        self._ledger.withdrawn(self._mover.withdraw(lambda job: job.move.router in left))
+        self.known.asked(agent, came=held - busy - self._mover.busy, left=left)
+        self._orphans_s |= dict.fromkeys(left, self._now())
+        return held <= self.known.routing.routers.keys()
+
     async def _look(self) -> None:
         """All routers are known as they are now."""
         self._doing = "looking at all routers"
         begun_s = self._now()
-        busy = self._mover.busy
+        busy, died = self._mover.busy, frozenset(self._died)
         routing = await self._scheduling.routing()
         self.known.seen(routing, moving=busy | self._mover.busy, at_s=self._now())
+        self._died -= died
         bindings = self.known.routing.bindings
         self._orphans_s = {router: at_s for router, at_s in self._orphans_s.items() if bindings.get(router) == ()}
         took_s = self._now() - begun_s
-        every_s = PASSING_LOOK_EVERY_S if self._watch.identity else LOOK_EVERY_S
-        self._look_at_s = self._now() + max(every_s, LOOK_SHARE * took_s)
+        passing = bool(self._watch.identity)
+        every_s = PASSING_LOOK_EVERY_S if passing else LOOK_EVERY_S
+        self._regular_look_s = self._now() + max(every_s, LOOK_SHARE * took_s)
+        self._look_at_s = self._regular_look_s if passing else math.inf
         self._watch.heard({agent.host for agent in routing.agents.values() if agent.alive})
         self._expect_newcomers()
 
@@ -247,14 +300,15 @@ class Rescheduler:
 
     def _urgent(self, move: Move) -> Job:
         """The router is without service."""
-        has_ports = self.known.router(move.router).admin_up
+        facts = self.known.router(move.router)
+        job = Job(move, has_ports=facts.admin_up, wired_on=facts.wired_on)
         if move.source is None:
             lost_s = self._orphans_s.get(move.router, self._now())
             move = replace(move, source=self._may_hold(move))
-            return Job(move, asked=True, lost_s=lost_s, has_ports=has_ports, reason="bound nowhere")
+            return replace(job, move=move, asked=True, lost_s=lost_s, reason="bound nowhere")
         host = self.known.host(move.source)
         lost_s = self._watch.lost_s(host) or self._now()
-        return Job(move, lost_s=lost_s, has_ports=has_ports, reason=f"{host} is gone")
+        return replace(job, lost_s=lost_s, reason=f"{host} is gone")
 
     def _may_hold(self, move: Move) -> str | None:
         """An agent that may have the router though it is bound nowhere: it was not told, or did not listen.
@@ -305,13 +359,11 @@ class Rescheduler:
     # --- what happens ------------------------------------------------------------------------------------------------
 
     def _cluster_changed(self) -> None:
-        """Somebody's standing, or our own leave, is another one.
-
-        What came to a node that died since the last look is looked for at once, beside the moves that are known to be
-        due: each of those may take minutes.
-        """
+        """Somebody's standing, or our own leave, is another one."""
         gone = frozenset(host for host, its in self._watch.standings.items() if its is Standing.GONE)
-        if gone - self._gone:
+        if self._is_known():
+            self._died |= gone - self._gone
+        elif gone - self._gone:
             self._look_at_s = self._now()
         self._gone = gone
         standings = {host: str(standing) for host, standing in self._watch.standings.items()}
@@ -338,6 +390,8 @@ class Rescheduler:
         self._tell("router.moved" if outcome.well else "router.not_moved", self._facts(outcome))
         if not outcome.well:
             self._halt(outcome.job)
+        if outcome.untold and not self._trouble:
+            self._look_at_s = self._now()  # which tells what troubles Neutron, if that lasts
         if self._mover.is_idle:
             self._look_at_s = min(self._look_at_s, self._ledger.next_try_s() or self._now())
         if self._mover.is_idle or not outcome.well:

@@ -26,6 +26,17 @@ class Knowledge:
         still = {router: self._bindings[router] for router in moving if router in self._bindings}
         self._seen, self._bindings, self.looked_s = routing, {**routing.bindings, **still}, at_s
 
+    def asked(self, agent: str, *, came: Collection[str], left: Collection[str]) -> None:
+        """What one agent holds was asked: these came to it, these are not on it any more.
+
+        A router that nobody has seen is left to a look, and so is where VRRP has its own.
+        """
+        for router in left:
+            self._bindings[router] = tuple(holder for holder in self._bindings[router] if holder != agent)
+        for router in came:
+            if router in self._seen.routers and not self._seen.routers[router].ha:
+                self._bindings[router] = (agent,)
+
     def ended(self, outcome: Outcome) -> None:
         """A move has ended, and who holds its router is known."""
         self._bindings[outcome.job.move.router] = (outcome.holder,) if outcome.holder else ()
@@ -41,6 +52,10 @@ class Knowledge:
         """Routers as they will be bound when these moves have been carried out."""
         arriving = {job.move.router: (job.move.target,) for job in jobs}
         return replace(self._seen, bindings={**self._bindings, **arriving})
+
+    def on(self, agent: str) -> frozenset[str]:
+        """Routers that are bound to the agent."""
+        return frozenset(router for router, bound in self._bindings.items() if agent in bound)
 
     @property
     def agents(self) -> Mapping[str, AgentFacts]:

@@ -13,14 +13,14 @@ from hotspare.ports import Scheduling, Tell
 
 LOOK_EVERY_S = 120.0
 AGAIN_S = 10.0
-ROUTERS_FIRST_S = 60.0
+ROUTERS_FIRST_S = 120.0
 """An address is leased for a day (`dhcp_lease_duration`), so a network without a server can wait; a router cannot."""
 
 
 class Leases:
     """Looks at the networks' DHCP agents when somebody's standing has changed, and every two minutes.
 
-    `moving`: whether routers are on their way. They have the server for a minute before networks are looked at.
+    `moving`: whether routers are on their way. They have the server for two minutes before networks are looked at.
     """
 
     def __init__(

@@ -1,7 +1,9 @@
 """One router's way from one agent to another.
 
-Journaled before the first call and after each. Whatever a call came to, who holds the router is read again and
-plan.moving says what is next, so that nothing is sent twice that may have had its effect.
+Journaled before the first call and after each. Whatever a call came to, plan.moving says what is next from who holds
+the router, and that is read again after anything but a plain yes, so that nothing is sent twice that may have had its
+effect. Neutron's yes to a bind is no proof: who has the router is read, or, where it is without service anyway and the
+reading would keep others waiting, its ports are: all of them wired on the agent's host prove it as well.
 """
 
 import asyncio
@@ -18,7 +20,7 @@ from hotspare.plan.pacing import SEEN_EVERY_S
 from hotspare.ports import Journal, Scheduling
 
 STEPS_MAX = 12
-"""Unbind, bind and read make three; the rest is for those that took the router in between, and for refusals."""
+"""Unbind, bind and settled make three; the rest is for those that took the router in between, and for refusals."""
 REFUSALS_MAX = 3
 READS_MAX = 6
 BACKOFF_S, BACKOFF_MAX_S = 0.5, 8.0
@@ -26,6 +28,11 @@ BACKOFF_S, BACKOFF_MAX_S = 0.5, 8.0
 LET_GO_S = 30.0
 """A living agent removes a router within some seconds, and its ports are seen down 2 s later; a hung one never does."""
 WIRED_S = 180.0
+PROVED_S = 60.0
+"""So long ports may take to prove a bind, then Neutron is asked. The last of 40 routers forwarded 19 s after it was
+bound where nobody had CPU time to spare (docs/explain/benchmarks-reschedule.md). A slower one costs one reading; one
+that no agent got, in spite of Neutron's yes, is not left alone for longer.
+"""
 NOT_FOUND, CONFLICT = 404, 409
 NOT_THAT_AGENT = frozenset({NOT_FOUND, CONFLICT})
 """How Neutron refuses to bind a router to an agent that may not have it: disabled, of another kind, in a wrong mode."""
@@ -44,6 +51,8 @@ class Job:
     """Since when the router is without service, monotonic seconds; None where it is served until it is unbound."""
     has_ports: bool = True
     """Whether ports are to be waited for: a router that is administratively down has none that get wired."""
+    wired_on: frozenset[str] = frozenset()
+    """Hosts where Neutron showed a port of it wired before the move: there that proves nothing."""
     reason: str = ""
 
     @property
@@ -97,8 +106,16 @@ class _OverError(Exception):
         self.stage, self.note, self.at_fault, self.untold = stage, note, at_fault, untold
 
 
+def _lost(host: str) -> _OverError:
+    return _OverError(Stage.DROPPED, f"{host} was lost before its ports were wired there")
+
+
 class Carrier:
-    """Carries out one move. `bound` is told the agent at which the router is confirmed, before its ports are."""
+    """Carries out one move. `bound` is told the agent at which the router is, before its ports are wired there.
+
+    For that it is confirmed there, or Neutron has said yes to an urgent move's bind. If that yes proves not to be true,
+    `bound` is told again.
+    """
 
     def __init__(
         self,
@@ -118,6 +135,11 @@ class Carrier:
         self._world, self._bound = world, bound
         self._holders: tuple[str, ...] = (job.move.source,) if job.move.source else ()
         self._confirmed = False
+        self._promised = False
+        """Whether a bind's yes was taken for the holder; what is read later goes before that."""
+        self._bound_to: str | None = None
+        """The agent that `bound` was told of, since the last bind."""
+        self._bound_s = 0.0
         self._refusals: list[RefusedError] = []
         self._failed, self._pause_s = "", BACKOFF_S
         self._lost_s = job.lost_s
@@ -144,6 +166,8 @@ class Carrier:
                     await self._bind(agent)
                 case Settled(agent) if self._confirmed:
                     return await self._settled(agent)
+                case Settled(agent) if self._promised and await self._is_proved(agent):
+                    return await self._ended(Stage.FORWARDING, "")
                 case Settled():
                     await self._read()
                 case Leave(reason):
@@ -185,13 +209,26 @@ class Carrier:
 
     async def _bind(self, agent: str) -> None:
         self._hindered()
+        self._bound_to = None
         call = self._calls.ask("bind", First.BIND, lambda: self._scheduling.bind(self.move.router, agent))
-        await self._answered(call)
+        if await self._answered(call) and self._ports_will_prove(agent):
+            self._holders, self._promised = (agent,), True
+            self.closed.set()
+            return
         await self._read()
         if len(self._refusals) >= REFUSALS_MAX and agent not in self._holders:
             last = self._refusals[-1]
             at_fault = agent if last.code in NOT_THAT_AGENT else None
             raise _OverError(Stage.DROPPED, f"Neutron does not bind it: {last.message}", at_fault=at_fault)
+
+    def _ports_will_prove(self, agent: str) -> bool:
+        """Whether ports that get wired at the agent's host are enough to know that the router is there.
+
+        Not of a careful move, which is better late, nor where Neutron had to be asked before.
+        """
+        host = self._world.host(agent)
+        is_new_there = bool(host) and host not in self.job.wired_on
+        return self.job.has_ports and not self.job.careful and not self._confirmed and is_new_there
 
     async def _read(self) -> None:
         """Who holds the router is known for certain.
@@ -277,17 +314,40 @@ class Carrier:
         why = self._failed or (self._refusals[-1].message if self._refusals else "Neutron said yes and did not")
         raise _OverError(Stage.DROPPED, f"{hung}, and could not be given it back, so it is bound nowhere: {why}")
 
+    async def _note_bound(self, agent: str, note: str = "") -> None:
+        """That the router is at the agent is on disk and told, once."""
+        if agent == self._bound_to:
+            return
+        await self._note(Stage.BOUND, note)
+        self._bound_to, self._bound_s = agent, self._world.now()
+        self._bound(agent)
+
+    async def _is_proved(self, agent: str) -> bool:
+        """Whether the ports, which are waited for, prove that the agent has the router; they are wired there then."""
+        await self._note_bound(agent)
+        host = self._world.host(agent)
+        wired = await self._arriving.proved(
+            self.move.router,
+            host,
+            was_on=self.job.wired_on | {self._world.host(self.move.source or "")},
+            within_s=PROVED_S,
+            is_moot=self._is_dead(agent),
+        )
+        if wired is Wired.MOOT:
+            raise _lost(host)
+        return wired is Wired.YES
+
     async def _settled(self, agent: str) -> Outcome:
         """The router is confirmed at an agent; its ports are waited for."""
         note = "" if agent == self.move.target else "another agent took it in between, and may keep it"
-        await self._note(Stage.BOUND, note)
-        self._bound(agent)
+        await self._note_bound(agent, note)
         if not self.job.has_ports:
             return await self._ended(Stage.FORWARDING, note)
         host = self._world.host(agent)
         if not host:
             raise _OverError(Stage.DROPPED, f"bound to agent {agent}, which was not there when last looked")
-        match await self._arriving.wired(self.move.router, host, within_s=WIRED_S, is_moot=self._is_dead(agent)):
+        within_s = self._bound_s + WIRED_S - self._world.now()
+        match await self._arriving.wired(self.move.router, host, within_s=within_s, is_moot=self._is_dead(agent)):
             case Wired.YES:
                 return await self._ended(Stage.FORWARDING, note)
             case Wired.FAILED:
@@ -300,7 +360,7 @@ class Carrier:
                 why = f"bound to {host}, but Neutron does not tell whether its ports are wired after {WIRED_S:.0f} s"
                 raise _OverError(Stage.DROPPED, why, untold=True)
             case Wired.MOOT:
-                raise _OverError(Stage.DROPPED, f"{host} was lost before its ports were wired there")
+                raise _lost(host)
 
     def _is_dead(self, agent: str) -> Callable[[], bool]:
         return lambda: self._world.standings().get(agent) is Standing.GONE

@@ -27,7 +27,7 @@ Lane = tuple[str, bool]
 class Mover:
     """Carries out moves until it is told to stop.
 
-    `bound` is called for each when its router is confirmed at an agent, `ended` in the order in which they end.
+    `bound` is called for each when its router is at an agent (see `Carrier`), `ended` in the order in which they end.
     """
 
     def __init__(
@@ -53,7 +53,12 @@ class Mover:
     @property
     def busy(self) -> frozenset[str]:
         """Routers that are on their way, or will be."""
-        return frozenset(self._flying) | frozenset(job.move.router for job in self.pending)
+        return self.begun | frozenset(job.move.router for job in self.pending)
+
+    @property
+    def begun(self) -> frozenset[str]:
+        """Routers that are on their way."""
+        return frozenset(self._flying)
 
     @property
     def is_idle(self) -> bool:

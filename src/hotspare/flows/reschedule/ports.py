@@ -24,7 +24,7 @@ class Wired(StrEnum):
     FAILED = "failed"
     """Neutron could not bind one of them there (binding_failed)."""
     LATE = "late"
-    """Not within the limit."""
+    """Not within the limit. Of ports that are to prove something: or they speak against it already."""
     UNTOLD = "untold"
     """Neutron, asked last when the limit had come, did not tell."""
     MOOT = "moot"
@@ -39,6 +39,8 @@ class _Wait:
     until_s: float
     is_moot: Callable[[], bool]
     answer: asyncio.Future[Wired]
+    was_on: Collection[str] | None = None
+    """Of ports that are to prove where the router is: hosts where they may be shown as wired since before."""
     failed_since_s: float | None = field(default=None)
 
 
@@ -62,6 +64,17 @@ class PortWatch:
         """
         return await self._wait(router, host, on_host=True, within_s=within_s, is_moot=is_moot)
 
+    async def proved(
+        self, router: str, host: str, *, was_on: Collection[str], within_s: float, is_moot: Callable[[], bool]
+    ) -> Wired:
+        """As `wired`, where nothing but the ports tells that the router is at the host's agent.
+
+        YES is a proof: there are such ports, and all are wired there. Where that cannot be hoped for it is LATE at
+        once: there are none, or all are wired on one host that is neither this one nor among those that the router
+        `was_on`, where they may be shown as wired since before.
+        """
+        return await self._wait(router, host, on_host=True, was_on=was_on, within_s=within_s, is_moot=is_moot)
+
     async def shows(self, router: str, host: str) -> bool:
         """Whether Neutron shows a port of the router wired on the host, so that it can show when none is any more."""
         try:
@@ -75,10 +88,17 @@ class PortWatch:
         return await self._wait(router, host, on_host=False, within_s=within_s, is_moot=is_moot) is Wired.YES
 
     async def _wait(
-        self, router: str, host: str, *, on_host: bool, within_s: float, is_moot: Callable[[], bool]
+        self,
+        router: str,
+        host: str,
+        *,
+        on_host: bool,
+        within_s: float,
+        is_moot: Callable[[], bool],
+        was_on: Collection[str] | None = None,
     ) -> Wired:
         answer: asyncio.Future[Wired] = asyncio.get_running_loop().create_future()
-        self._waits[router] = _Wait(host, on_host, self._now() + within_s, is_moot, answer)
+        self._waits[router] = _Wait(host, on_host, self._now() + within_s, is_moot, answer, was_on)
         self._awake.set()
         try:
             return await answer
@@ -122,6 +142,8 @@ class PortWatch:
         if not wait.on_host:
             return None if any(port.host == wait.host and port.active for port in ports) else Wired.YES
         expected = [port for port in ports if port.admin_up]
+        if wait.was_on is not None and _speak_against(expected, wait.host, wait.was_on):
+            return Wired.LATE
         if all(port.host == wait.host and port.active for port in expected):
             return Wired.YES
         if not any(port.failed for port in expected):
@@ -130,6 +152,13 @@ class PortWatch:
         if wait.failed_since_s is None:
             wait.failed_since_s = self._now()
         return Wired.FAILED if self._now() - wait.failed_since_s >= FAILED_FOR_S else None
+
+
+def _speak_against(expected: list[RouterPort], host: str, was_on: Collection[str]) -> bool:
+    """Whether ports show that the router is not at the host's agent; where there are none they never will."""
+    hosts = {port.host for port in expected}
+    is_on_one = len(hosts) == 1 and all(port.active for port in expected)
+    return not expected or (is_on_one and hosts.isdisjoint({host, *was_on}))
 
 
 def _by_router(ports: Iterable[RouterPort]) -> Mapping[str, list[RouterPort]]:
