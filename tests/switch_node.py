@@ -56,6 +56,9 @@ class SwitchNode:
         asked = self._asked("carry_out", step, within_s=WITHIN_S)
         self.node.run("timeout", "-s", "KILL", f"{life_s:.3f}", *DRIVER, stdin=asked, expect=(0, 137, -9))
 
+    def put_out(self, bridge: str, frames: Sequence[tuple[str, bytes]]) -> None:
+        self._call("put_out", bridge, frames)
+
     def watch(self) -> None:
         self.node.shell(f"rm -f {CHANGES}; setsid {' '.join(DRIVER)} changes >{CHANGES} 2>&1 </dev/null &")
         self.node.wait(lambda: bool(self.changes()), within_s=20, until="the watch has begun")

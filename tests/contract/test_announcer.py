@@ -3,22 +3,28 @@
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from hotspare.adapters.announcer import Announced, prepare
-from hotspare.model.staging import Announcement
+from hotspare.adapters.announcer import Announcer, Frames
+from hotspare.lab.namespace import entered
+from hotspare.model.errors import RefusedError
+from hotspare.model.staging import Announced, Announcement, Outlet
 
 pytestmark = pytest.mark.lab
 
 OLD, NEW = "02:00:00:00:00:0f", "02:00:00:00:00:01"
+NEW_MAC = bytes.fromhex(NEW.replace(":", ""))
+EXPERIMENT = bytes.fromhex("88b5")
 WITHIN_S = 10.0
+_ETH_P_ALL = 3  # linux/if_ether.h
 
 
 def ip(*argv: str) -> str:
@@ -53,7 +59,27 @@ class Cable:
 
     def announce(self, address: str, **changes: str) -> Announced:
         told = {"namespace": self.router, "device": self.device, "mac": NEW, "address": address} | changes
-        return asyncio.run(prepare([Announcement(**told)]).send())
+        return asyncio.run(Announcer(no_bridge).prepare([Announcement(**told)]).send())
+
+
+async def no_bridge(bridge: str, frames: Frames) -> None:
+    raise AssertionError(f"nothing is said at {bridge}: {frames}")
+
+
+@contextmanager
+def heard(cable: Cable) -> Iterator[Callable[[], list[bytes]]]:
+    """What the neighbour's end of the cable has received until it is asked."""
+    with entered(cable.neighbour), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL)) as wire:
+        wire.setblocking(False)
+        found: list[bytes] = []
+
+        def frames() -> list[bytes]:
+            with suppress(BlockingIOError):
+                while True:
+                    found.append(wire.recv(2048))
+            return found
+
+        yield frames
 
 
 @pytest.fixture
@@ -100,7 +126,7 @@ def test_this_process_stays_where_it_was(cable: Cable) -> None:
 
 def test_what_is_not_there_is_counted_and_told_and_the_rest_is_sent(cable: Cable) -> None:
     good = Announcement(cable.router, cable.device, NEW, "10.30.0.7")
-    burst = prepare([
+    burst = Announcer(no_bridge).prepare([
         Announcement("qrouter-gone", "qg-gone", NEW, "10.30.0.8"),
         Announcement(cable.router, "qg-gone", NEW, "10.30.0.9"),
         Announcement(cable.router, "lo", NEW, "2001:db8::9"),
@@ -119,4 +145,42 @@ def test_what_is_not_there_is_counted_and_told_and_the_rest_is_sent(cable: Cable
 
 
 def test_nothing_to_say_is_nothing_sent() -> None:
-    assert asyncio.run(prepare([]).send()).sent == 0
+    assert asyncio.run(Announcer(no_bridge).prepare([]).send()).sent == 0
+
+
+def test_what_has_an_outlet_is_said_there_and_the_device_only_shows_where_it_is(cable: Cable) -> None:
+    said: list[tuple[str, Frames]] = []
+
+    async def bridge(name: str, frames: Frames) -> None:
+        said.append((name, frames))
+
+    outlet = Outlet("br-public", "phy-br-public", 6)
+    addresses = ("10.30.0.7", "10.30.0.8")
+    told = [Announcement(cable.router, cable.device, NEW, address, outlet) for address in addresses]
+    cable.remember("10.30.0.7")
+    with heard(cable) as frames:
+        done = asyncio.run(Announcer(bridge).prepare(told).send())
+        limit_s = time.monotonic() + WITHIN_S
+        while not any(frame[12:14] == EXPERIMENT for frame in frames()):
+            assert time.monotonic() < limit_s, "the device says nothing"
+        (lesson,) = (frame for frame in frames() if frame[12:14] == EXPERIMENT)
+    assert (done.sent, done.missed) == (5, 0)
+    ((name, at_bridge),) = said
+    assert name == "br-public"
+    assert {port for port, _ in at_bridge} == {"phy-br-public"}
+    assert [frame[12:18].hex() for _, frame in at_bridge] == ["810000060806"] * 4
+    assert lesson[:12] == NEW_MAC + NEW_MAC, "the switch learns, and nobody else hears"
+    assert cable.known("10.30.0.7")["lladdr"] == OLD
+
+
+def test_what_a_bridge_does_not_take_is_said_from_the_device(cable: Cable) -> None:
+    async def bridge(*_: object) -> None:
+        raise RefusedError("there is no such bridge", code=1)
+
+    told = [Announcement(cable.router, cable.device, NEW, "10.30.0.7", Outlet("br-public", "phy-br-public", 6))]
+    cable.remember("10.30.0.7")
+    done = asyncio.run(Announcer(bridge).prepare(told).send())
+    assert (done.sent, done.missed, done.failures) == (3, 0, ("br-public: there is no such bridge",))
+    limit_s = time.monotonic() + WITHIN_S
+    while cable.known("10.30.0.7")["lladdr"] != NEW:
+        assert time.monotonic() < limit_s, cable.known("10.30.0.7")

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from hotspare.codec import announcement
 from hotspare.model.dataplane import PARKED_TAG
-from hotspare.model.staging import Park, RemovePlugs, SetFlows, SetTunnels, StagePlugs, Unpark
+from hotspare.model.staging import Announcement, Park, RemovePlugs, SetFlows, SetTunnels, StagePlugs, Unpark
 from ocf_node import OcfNode
 from switch_node import RefusedThereError, SwitchNode, plugs, tunnels
 
@@ -191,6 +192,52 @@ def test_flows_by_name_are_the_same_on_a_bridge_with_other_numbers(switch: Switc
     assert switch.node.run("ovs-vsctl", "get-controller", "br-int").split() == ["tcp:127.0.0.1:6633"]
     switch.carry_out(SetFlows("br-int", carried.flows))
     assert switch.look(flows=True).bridges["br-int"] == carried
+
+
+def test_frames_are_put_out_as_if_they_came_from_the_routers_bridge(switch: SwitchNode) -> None:
+    _two_bridges(switch)
+    switch.node.shell(
+        "ovs-vsctl add-port br-int int-br-ex -- set interface int-br-ex type=patch options:peer=phy-br-ex"
+    )
+    switch.node.shell("ovs-vsctl add-port br-ex phy-br-ex -- set interface phy-br-ex type=patch options:peer=int-br-ex")
+    flows = (
+        "priority=4,in_port=phy-br-ex,dl_vlan=7 actions=pop_vlan,NORMAL\npriority=2,in_port=phy-br-ex actions=drop\n"
+        "priority=0 actions=NORMAL\n"
+    )
+    switch.node.run("ovs-ofctl", "--names", "-O", "OpenFlow14", "replace-flows", "br-ex", "-", stdin=flows)
+    ours, strangers = (
+        list(announcement.frames(Announcement("", "", mac, "203.0.113.9")))
+        for mac in ("fa:16:3e:00:00:07", "fa:16:3e:00:00:08")
+    )
+    told = [(frame, 7) for frame in ours] + [(frame, 8) for frame in strangers]
+    switch.put_out("br-ex", [("phy-br-ex", announcement.tagged(frame, vlan)) for frame, vlan in told])
+    known = switch.node.run("ovs-appctl", "fdb/show", "br-ex")
+    assert "fa:16:3e:00:00:07" in known
+    assert "fa:16:3e:00:00:08" not in known
+    with pytest.raises(RefusedThereError, match="RefusedError"):
+        switch.put_out("br-ex", [("nowhere", announcement.tagged(ours[0], 7))])
+    with pytest.raises(RefusedThereError, match="RefusedError"):
+        switch.put_out("br-none", [("phy-br-ex", announcement.tagged(ours[0], 7))])
+
+
+def test_the_switch_learns_from_a_lesson_which_reaches_nobody(switch: SwitchNode) -> None:
+    one, other = plugs(2)
+    switch.carry_out(SetFlows("br-int", frozenset({"priority=0 actions=NORMAL"})))
+    switch.add_as_neutron([one, replace(other, tag=one.tag)])
+    for plug in (one, other):
+        switch.node.run("ip", "link", "set", plug.name, "up")
+    before = _received(switch, other.name)
+    say = "import socket, sys; socket.socket(17, 3).sendto(bytes.fromhex(sys.argv[2]), (sys.argv[1], 0))"  # AF_PACKET
+    switch.node.run("python3", "-c", say, one.name, announcement.lesson(one.mac).hex())
+    switch.node.wait(
+        lambda: one.mac in switch.node.run("ovs-appctl", "fdb/show", "br-int"), within_s=20, until="the mac is learnt"
+    )
+    assert _received(switch, other.name) == before
+
+
+def _received(switch: SwitchNode, device: str) -> int:
+    """Frames of no known protocol are counted as dropped, and are received all the same."""
+    return int(switch.node.run("cat", f"/sys/class/net/{device}/statistics/rx_packets"))
 
 
 def test_every_bridge_drops_parked_frames_and_a_look_does_not_tell_what_was_added(switch: SwitchNode) -> None:

@@ -11,6 +11,7 @@ from hotspare.model.staging import (
     AddNamespace,
     Announcement,
     DropNamespace,
+    Outlet,
     Park,
     RemoveFile,
     RemovePlugs,
@@ -367,9 +368,9 @@ def test_a_demotion_parks_what_the_agents_plugged_since_the_promotion():
 def test_every_address_is_announced_once_outside_ones_first_and_with_ipv6_the_one_that_the_kernel_makes():
     outside = Device("qg-c", frozenset(map(Address, ["203.0.113.9/24", "203.0.113.77/32", "2001:db8::9/64"])))
     inner = Device("qr-a", frozenset([Address("10.0.0.1/24"), Address("fe80::1/64", 253), Address("127.1.1.1/8", 254)]))
-    found = announcements([replace(R1, devices={"qg-c": outside, "qr-a": inner})])
+    found = announcements([replace(R1, devices={"qg-c": outside, "qr-a": inner})], {})
     only_ipv4 = Device("qr-a", frozenset([Address("10.0.0.1/24")]))
-    assert [one.address for one in announcements([replace(R1, devices={"qr-a": only_ipv4})])] == ["10.0.0.1"]
+    assert [one.address for one in announcements([replace(R1, devices={"qr-a": only_ipv4})], {})] == ["10.0.0.1"]
     mac, inner_mac = R1.plugs["qg-c"].mac, R1.plugs["qr-a"].mac
     assert found == (
         Announcement("qrouter-r1", "qg-c", mac, "2001:db8::9"),
@@ -380,6 +381,23 @@ def test_every_address_is_announced_once_outside_ones_first_and_with_ipv6_the_on
         Announcement("qrouter-r1", "qr-a", inner_mac, "fe80::1"),
         Announcement("qrouter-r1", "qr-a", inner_mac, str(link_local(inner_mac))),
     )
+
+
+def test_outside_addresses_are_announced_where_their_network_leaves_for_the_wire():
+    vlan = R1.plugs["qg-c"].tag
+    to_wire = f'priority=4,in_port="phy-br-ex",dl_vlan={vlan} actions=pop_vlan,NORMAL'
+    others = [
+        f'priority=4,in_port="phy-br-ex",dl_vlan={vlan + 1} actions=set_field:4441->vlan_vid,NORMAL',
+        'priority=2,in_port="phy-br-ex" actions=drop',
+        NORMAL,
+    ]
+    wanted = plane(R1, R2)
+    bridges = {**wanted.bridges, "br-ex": Bridge("br-ex", frozenset([to_wire, *others]))}
+    node = twin(R1, R2)
+    found = promotion(replace(wanted, bridges=bridges), node.look()).announcements
+    outlet = Outlet("br-ex", "phy-br-ex", vlan)
+    assert {one.device: one.outlet for one in found if one.namespace == "qrouter-r1"} == {"qg-c": outlet, "qr-a": None}
+    assert {one.outlet for one in promotion(wanted, node.look()).announcements} == {None}
 
 
 def test_only_what_is_unparked_is_announced():

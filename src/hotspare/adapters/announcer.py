@@ -1,4 +1,4 @@
-"""Says in many network namespaces at once where addresses are now, from raw packet sockets.
+"""Says where addresses are now: in many network namespaces at once, from raw packet sockets, and at bridges' outlets.
 
 All frames are made before the moment; then each namespace is visited once, with one socket, which is not kept until the
 next burst: an open socket keeps its namespace alive after its name has gone.
@@ -8,45 +8,89 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hotspare.adapters import netns
 from hotspare.codec import announcement
+from hotspare.model.errors import HotspareError
 from hotspare.model.staging import Announced, Announcement
+
+Frames = Sequence[tuple[str, bytes]]
+PutOut = Callable[[str, Frames], Awaitable[None]]
+"""Has a bridge treat frames as if each had come in by a port of it."""
 
 
 class Burst:
     """Frames that are ready to be sent, as often as wanted."""
 
-    def __init__(self, frames: Mapping[str, Sequence[tuple[str, bytes]]], netns_dir: Path) -> None:
-        self._frames, self._netns_dir = frames, netns_dir
+    def __init__(self, announcements: Sequence[Announcement], put_out: PutOut, netns_dir: Path) -> None:
+        self._put_out, self._netns_dir = put_out, netns_dir
+        self._devices: dict[str, list[tuple[str, bytes]]] = {}
+        """Frames by namespace, each with its device."""
+        self._outlets: dict[str, _AtBridge] = {}
+        taught = set()
+        for one in announcements:
+            frames = announcement.frames(one)
+            here = self._devices.setdefault(one.namespace, [])
+            if one.outlet is None:
+                here += [(one.device, frame) for frame in frames]
+                continue
+            # Until the switch has learnt a mac, what is for it goes to every port of its network.
+            if one.device not in taught:
+                taught.add(one.device)
+                here.append((one.device, announcement.lesson(one.mac)))
+            there = self._outlets.setdefault(one.outlet.bridge, _AtBridge())
+            there.frames += [(one.outlet.port, announcement.tagged(frame, one.outlet.vlan)) for frame in frames]
+            there.otherwise.setdefault(one.namespace, []).extend((one.device, frame) for frame in frames)
 
     async def send(self) -> Announced:
-        """All frames are with the kernel, but for those that it would not take. Raises nothing for a namespace or
-        device that is not there, or is down. It takes a descriptor for each namespace for as long as it lasts.
+        """All frames are with the kernel, or with the switch, but for those that it would not take. Raises nothing for
+        a namespace or device that is not there, or is down. It takes a descriptor for each namespace for as long as it
+        lasts.
         """
+        begun_s = time.monotonic()
+        told = list(await asyncio.gather(self._from_devices(self._devices), *map(self._at_bridge, self._outlets)))
+        return Announced(
+            sum(one.sent for one in told),
+            sum(one.missed for one in told),
+            tuple(failure for one in told for failure in one.failures),
+            time.monotonic() - begun_s,
+        )
+
+    async def _at_bridge(self, bridge: str) -> Announced:
+        """What the bridge does not take goes from the devices."""
+        there = self._outlets[bridge]
+        try:
+            await self._put_out(bridge, there.frames)
+        except HotspareError as failed:
+            done = await self._from_devices(there.otherwise)
+            return Announced(done.sent, done.missed, (f"{bridge}: {failed.message}", *done.failures), done.took_s)
+        return Announced(len(there.frames), 0, (), 0.0)
+
+    async def _from_devices(self, frames: Mapping[str, Frames]) -> Announced:
         done: Future[Announced] = Future()
         # A thread of its own, which nothing is asked of after the sockets' slow end.
-        threading.Thread(target=self._work, args=(done,), name="announce", daemon=True).start()
+        threading.Thread(target=self._work, args=(frames.items(), done), name="announce", daemon=True).start()
         return await asyncio.wrap_future(done)
 
-    def _work(self, done: "Future[Announced]") -> None:
+    def _work(self, frames: Iterable[tuple[str, Frames]], done: "Future[Announced]") -> None:
         done.set_running_or_notify_cancel()
         # Closing a packet socket waits for an RCU grace period in the kernel (packet_release), some milliseconds each:
         # that is done when all has been sent and told.
         with ExitStack() as wires:
             try:
-                done.set_result(self._sent(wires))
+                done.set_result(self._sent(frames, wires))
             except BaseException as failed:  # noqa: BLE001 (it is raised where it is awaited)
                 done.set_exception(failed)
 
-    def _sent(self, wires: ExitStack) -> Announced:
+    def _sent(self, by_namespace: Iterable[tuple[str, Frames]], wires: ExitStack) -> Announced:
         begun_s, sent, missed = time.monotonic(), 0, 0
         failures: dict[str, None] = {}
-        for namespace, frames in self._frames.items():
+        for namespace, frames in by_namespace:
             try:
                 with netns.entered(namespace, self._netns_dir):
                     wire = wires.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
@@ -65,13 +109,26 @@ class Burst:
         return Announced(sent, missed, tuple(failures), time.monotonic() - begun_s)
 
 
-def prepare(announcements: Sequence[Announcement], netns_dir: Path = netns.DIRECTORY) -> Burst:
-    """The frames of all of them; in a namespace they go out in the order given.
+@dataclass
+class _AtBridge:
+    """What is said at one bridge's outlets."""
 
-    Raises:
-        ValueError: one of them has no address or no mac.
-    """
-    frames: dict[str, list[tuple[str, bytes]]] = {}
-    for one in announcements:
-        frames.setdefault(one.namespace, []).extend((one.device, frame) for frame in announcement.frames(one))
-    return Burst(frames, netns_dir)
+    frames: list[tuple[str, bytes]] = field(default_factory=list)
+    """Each with the port of the bridge by which it comes in."""
+    otherwise: dict[str, list[tuple[str, bytes]]] = field(default_factory=dict)
+    """The same from the devices, by namespace."""
+
+
+class Announcer:
+    """Fulfils `ports.Announcer`."""
+
+    def __init__(self, put_out: PutOut, netns_dir: Path = netns.DIRECTORY) -> None:
+        self._put_out, self._netns_dir = put_out, netns_dir
+
+    def prepare(self, announcements: Sequence[Announcement]) -> Burst:
+        """The frames of all of them; in a namespace they go out in the order given.
+
+        Raises:
+            ValueError: one of them has no address or no mac.
+        """
+        return Burst(announcements, self._put_out, self._netns_dir)

@@ -112,6 +112,15 @@ class Switch:
                 case _:
                     assert_never(step)
 
+    async def put_out(self, bridge: str, frames: Iterable[tuple[str, bytes]]) -> None:
+        """The bridge has treated each frame as if it had come in by that port of it.
+
+        Raises:
+            RefusedError, NotReachableError, TimedOutError: none of them, as far as is known.
+        """
+        told = "".join(openflow.put_out(port, frame) for port, frame in frames)
+        await self._ofctl(bridge, OPENFLOW, "bundle", "-", stdin=told)
+
     def changes(self) -> AsyncIterator[SwitchChange]:
         """What changes from now on, for ever. The first one says that the watch has begun: what was seen before may be
         old.

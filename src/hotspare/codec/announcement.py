@@ -8,6 +8,9 @@ from hotspare.model.staging import Announcement
 _BROADCAST = b"\xff" * 6
 _NOBODY = bytes(6)
 _ETHERTYPE_ARP, _ETHERTYPE_IPV6 = 0x0806, 0x86DD
+_ETHERTYPE_VLAN = 0x8100
+_ETHERTYPE_EXPERIMENT = 0x88B5
+"""Local Experimental Ethertype 1: of no protocol, so nobody answers. Source: IEEE 802, 9.2.4."""
 _FRAME_BYTES_MIN = 60
 """Of Ethernet, without the checksum that the hardware adds."""
 
@@ -40,6 +43,20 @@ def frames(one: Announcement) -> tuple[bytes, ...]:
         # In a reply the target is whose entry is to be updated, too: RFC 5944, 4.6.
         return _arp(_ARP_REQUEST, mac, address, target=_NOBODY), _arp(_ARP_REPLY, mac, address, target=mac)
     return (_advertisement(mac, address),)
+
+
+def lesson(mac: str) -> bytes:
+    """The frame by which the switch learns at which port the mac is, and that it gives to nobody: from the mac to it.
+
+    Source: Open vSwitch, ofproto-dpif-xlate.c, xlate_normal: it learns first, and sends nothing back to where it is.
+    """
+    octets = bytes.fromhex(mac.replace(":", ""))
+    return _ethernet(octets, octets, _ETHERTYPE_EXPERIMENT, b"")
+
+
+def tagged(frame: bytes, vlan: int) -> bytes:
+    """The frame in this VLAN. Source: IEEE 802.1Q, 9."""
+    return frame[:12] + struct.pack("!HH", _ETHERTYPE_VLAN, vlan) + frame[12:]
 
 
 def _arp(operation: int, mac: bytes, address: IPv4Address, *, target: bytes) -> bytes:

@@ -48,6 +48,11 @@ def ports(wanted: Iterable[str]) -> frozenset[str]:
     return frozenset(name for line in wanted for name in _named(line) if name not in _RESERVED)
 
 
+def put_out(port: str, frame: bytes) -> str:
+    """A line of what `ovs-ofctl bundle` reads: the bridge treats the frame as if it had come in by the port."""
+    return f'packet-out in_port="{port}",packet={frame.hex()},actions=TABLE\n'
+
+
 def _named(line: str) -> Iterator[str]:
     for found in _NAMED.finditer(line):
         yield found[1] or found[2]

@@ -215,10 +215,21 @@ Inside = AddNamespace | DropNamespace | MoveDevice | SetAddresses | SetRoutes | 
 Step = InSwitch | Inside | WriteFile | RemoveFile
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Outlet:
+    """Where frames of a network leave a node for the wire: a bridge beside the one that routers are plugged into."""
+
+    bridge: str
+    port: str
+    """Of that bridge, to the routers' one."""
+    vlan: int
+    """The local one, by which the bridge knows the network."""
+
+
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """One frame: the address is at this mac now. ARP request and reply for IPv4, unsolicited neighbour advertisement
-    for IPv6.
+    """The address is at this mac now: an ARP request and reply for IPv4, an unsolicited neighbour advertisement for
+    IPv6.
     """
 
     namespace: str
@@ -226,6 +237,8 @@ class Announcement:
     mac: str
     address: str
     """Without prefix length."""
+    outlet: Outlet | None = None
+    """Where it is said to the wire alone, and not to all ports on this node as well; None: from the device."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """What the stager needs, on a node. Loads the standard library alone, and what Neutron's own Python has."""
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from hotspare.adapters import announcer
+from hotspare.adapters.announcer import Announcer
 from hotspare.adapters.conntrack import CarrierConnections, SpareConnections
 from hotspare.adapters.gateway_markers import Markers
 from hotspare.adapters.helper_files import DiskFiles
@@ -20,7 +20,6 @@ from hotspare.codec.twin_frames import Frame
 from hotspare.flows.stage.node import Node
 from hotspare.flows.stage.stager import Stager
 from hotspare.model.stager import Settings
-from hotspare.model.staging import Announcement
 from hotspare.ports import Came, Tell
 
 IDENTIFIER = "hotspare-stager"
@@ -40,7 +39,8 @@ async def stager(settings: Settings, *, tell: Tell) -> AsyncGenerator[Stager]:
     """
     credentials = Credentials(Path(settings.key_file))
     markers, limits = Markers(settings.gateway), Limits()
-    node = Node(settings.gateway, Switch(), Namespaces(), DiskFiles(), carried=markers.carried, tell=tell)
+    switch = Switch()
+    node = Node(settings.gateway, switch, Namespaces(), DiskFiles(), carried=markers.carried, tell=tell)
 
     def whole() -> Iterable[Frame]:
         return working.carrier.whole()
@@ -59,7 +59,7 @@ async def stager(settings: Settings, *, tell: Tell) -> AsyncGenerator[Stager]:
         markers.role(),
         node,
         DiskRecord(Path(settings.state_dir) / "plane.json"),
-        announcer=_Announcer(),
+        announcer=Announcer(switch.put_out),
         publisher=publisher,
         subscriber=_Subscriber(settings, credentials, limits, tell),
         listen=CarrierConnections if settings.connections else None,
@@ -69,13 +69,6 @@ async def stager(settings: Settings, *, tell: Tell) -> AsyncGenerator[Stager]:
     )
     async with publisher.open(settings.peers[settings.node], settings.port):
         yield working
-
-
-class _Announcer:
-    """Fulfils `ports.Announcer`."""
-
-    def prepare(self, announcements: Sequence[Announcement]) -> announcer.Burst:
-        return announcer.prepare(announcements)
 
 
 class _Subscriber:

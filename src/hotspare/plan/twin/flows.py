@@ -1,12 +1,27 @@
 """How a spare's bridges forward: as the carrier's, and never between parked ports."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from hotspare.model.dataplane import DROP_PARKED, PARKED_TAG, TUNNEL_BRIDGE, Bridge, DataPlane
-from hotspare.model.staging import NodeLook, SetFlows, SetTunnels
+from hotspare.model.staging import NodeLook, Outlet, SetFlows, SetTunnels
 
 _DROP = re.compile(rf"(table=0,\s*)?priority=65535,\s*dl_vlan={PARKED_TAG} actions=drop")
+
+_TO_WIRE = re.compile(r'\bin_port="?(?P<port>[\w.-]+)"?,dl_vlan=(?P<vlan>\d+) actions=(?:.*,)?NORMAL')
+"""What comes from the routers' bridge in a local VLAN is given the wire's and sent there. Source: Neutron,
+br_phys.py, provision_local_vlan.
+"""
+
+
+def outlets(plane: DataPlane) -> Mapping[int, Outlet]:
+    """By local VLAN, where its frames leave for the wire; without those of tunnels."""
+    found = {}
+    for name in sorted(plane.bridges.keys() - plugged(plane)):
+        for flow in map(_TO_WIRE.search, sorted(plane.bridges[name].flows)):
+            if flow:
+                found[int(flow["vlan"])] = Outlet(name, flow["port"], int(flow["vlan"]))
+    return found
 
 
 def drops(flows: frozenset[str]) -> bool:

@@ -65,7 +65,7 @@ def promotion(plane: DataPlane, seen: NodeLook) -> Promotion:
             *(step for router in warm for step in inside.addresses(router, dict(_inside(router, seen).devices))),
         ),
         unpark=Unpark(plugs),
-        announcements=announcements(warm),
+        announcements=announcements(warm, flows.outlets(plane)),
         clear=() if seen.carried else tuple(clearing(plane, seen, holdings, keep=ids, mend=()).steps()),
         warm=ids,
         cold=cold,
