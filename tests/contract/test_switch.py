@@ -225,7 +225,7 @@ def test_the_switch_learns_from_a_lesson_which_reaches_nobody(switch: SwitchNode
     switch.carry_out(SetFlows("br-int", frozenset({"priority=0 actions=NORMAL"})))
     switch.add_as_neutron([one, replace(other, tag=one.tag)])
     for plug in (one, other):
-        switch.node.run("ip", "link", "set", plug.name, "up")
+        switch.node.shell(f"sysctl -qw net/ipv6/conf/{plug.name}/disable_ipv6=1; ip link set {plug.name} up")
     before = _received(switch, other.name)
     say = "import socket, sys; socket.socket(17, 3).sendto(bytes.fromhex(sys.argv[2]), (sys.argv[1], 0))"  # AF_PACKET
     switch.node.run("python3", "-c", say, one.name, announcement.lesson(one.mac).hex())
