@@ -36,6 +36,7 @@ def promote():
         return {"error": "the twin is of last week", "hint": "see the log"}
     transact("set", "port", "{port}", "tag=7", "vlan_mode=access", "trunks=[]")
 def demote():
+    os.system("ps -eo args >/run/at-demotion")
     if not want("lying"):
         transact("set", "port", "{port}", "tag=4095", "vlan_mode=trunk", "trunks=4095")
 def drop():
@@ -261,6 +262,22 @@ def test_a_demotion_needs_no_stager_to_be_silent_and_to_keep_the_twin(prepared: 
     assert len(stagers(node)) == 1
     unwant(node)
     node.wait(lambda: gateway(node, "monitor").code == 0, within_s=10, until="the spare is well")
+
+
+def test_before_the_routers_are_silent_ends_only_what_says_no_farewell(prepared: OcfNode) -> None:
+    """radvd tells hosts that the router is none any more, and they would give up their default route."""
+    node = prepared
+    (router,) = spare_with_twin(node, 1)
+    assert gateway(node, "promote").code == 0
+    for program, argument in (("haproxy", "2004"), ("radvd", "2005")):
+        enter = f"ip netns exec {router.namespace} bash -c 'exec -a {program} sleep {argument}'"
+        node.shell(f"setsid {enter} >/dev/null 2>&1 &")
+        node.wait(lambda line=f"{program} {argument}": bool(node.processes(line)), within_s=10, until="it lives there")
+    assert gateway(node, "demote").code == 0
+    alive = node.run("cat", "/run/at-demotion").splitlines()
+    assert "radvd 2005" in alive
+    assert "haproxy 2004" not in alive
+    assert not node.processes("radvd 2005")
 
 
 def test_what_the_agent_parks_by_itself_can_be_found_by_nobody_but_a_stager(prepared: OcfNode) -> None:

@@ -29,6 +29,8 @@ from hotspare.ports import (
 REPEATS_S = (1.0, 3.0)
 """An announcement may be lost, and a switch on the way may learn late: said again so long after the first."""
 RETIRE_S = 60.0
+RETIRE_AFTER_S = 5.0
+"""What goes is parked, and can wait until the node that takes over has done so: what the two share is busy meanwhile."""
 
 
 class Stager:
@@ -230,6 +232,7 @@ class Stager:
     async def _retired(self) -> None:
         """Returns when this stager was retired and there is no twin any more, or it cannot be taken away."""
         await self._retirement.wait()
+        await asyncio.sleep(RETIRE_AFTER_S)
         try:
             async with self._changing, asyncio.timeout(RETIRE_S):
                 await self._halt()

@@ -73,14 +73,23 @@ def silenced(call: Call, is_ours: Mine) -> bool:
     """
     from hotspare_ocf import look, sweep
 
-    gateway = call["gateway"]
+    is_asked = False
+
+    def ask() -> None:
+        nonlocal is_asked
+        is_asked = True
+        try:
+            stager.asked(call["gateway"], "demote", within_s=min(_ASK_MAX_S, call.remaining_s() * _SHARE_DEMOTE))
+        except StagerError as error:
+            # Whatever it still has in hand is not carried out after the proof.
+            _tell("demote.unasked", call, str(error))
+            stager.stop(call["gateway"], deadline=call.deadline)
+
     try:
-        stager.asked(gateway, "demote", within_s=min(_ASK_MAX_S, call.remaining_s() * _SHARE_DEMOTE))
-    except StagerError as error:
-        # Whatever it still has in hand is not carried out after the proof.
-        _tell("demote.unasked", call, str(error))
-        stager.stop(gateway, deadline=call.deadline)
-    return sweep.park(sweep.site(call), programs=look.PROGRAMS, is_ours=is_ours, owner=gateway)
+        return sweep.park(sweep.site(call), programs=look.PROGRAMS, is_ours=is_ours, owner=call["gateway"], silence=ask)
+    finally:
+        if not is_asked:  # whatever keeps it from being proved
+            ask()
 
 
 def retired(call: Call) -> bool:
