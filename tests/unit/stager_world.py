@@ -135,8 +135,10 @@ class FakeAnnouncer:
 
     def __init__(self) -> None:
         self.said: list[tuple[float, frozenset[str]]] = []
+        self.prepared = 0
 
     def prepare(self, announcements: Sequence[Announcement]) -> "FakeBurst":
+        self.prepared += 1
         return FakeBurst(self, frozenset(one.address for one in announcements))
 
 

@@ -122,6 +122,32 @@ async def test_a_spare_whose_carrier_has_died_forwards_for_it_and_says_so_three_
 
 
 @story
+async def test_all_is_worked_out_before_a_promotion_once_for_what_is_wanted_and_there():
+    net1, net2 = machines()
+    await fresh(net2)
+    await asyncio.sleep(10)
+    assert net2.announcer.prepared == 1
+    net1.agents_make(THREE)
+    await asyncio.sleep(10)
+    assert net2.announcer.prepared == 2
+    await net1.kill()
+    assert (await net2.stager.promote(within_s=10)).warm == 3
+    assert net2.announcer.prepared == 2
+
+
+@story
+async def test_what_was_worked_out_before_does_not_count_where_the_node_is_another_by_now():
+    net1, net2 = machines()
+    await fresh(net2)
+    await asyncio.sleep(10)
+    await net1.kill()
+    del net2.node.plugs["qr-a"]
+    promoted = await net2.stager.promote(within_s=10)
+    assert (promoted.warm, list(promoted.cold)) == (1, ["r1"])
+    assert net2.node.live() == {"qr-c", "qg-d"}
+
+
+@story
 async def test_what_the_carrier_had_removed_is_not_let_go():
     net1, net2 = machines()
     await fresh(net2)

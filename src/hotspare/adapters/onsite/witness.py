@@ -30,7 +30,7 @@ SO_TIMESTAMPNS = 35
 SOL_PACKET = 263
 PACKET_STATISTICS = 6
 BUFFER_BYTES = 64 << 20
-"""Some ten seconds of a hundred routers' answers, for a machine on which this process does not get a core meanwhile; the
+"""Ten seconds of a hundred routers' answers, for a machine on which this process does not get a core meanwhile; the
 kernel takes memory only for what waits.
 """
 FLUSH_S = 0.25

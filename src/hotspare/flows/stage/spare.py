@@ -49,15 +49,19 @@ class Spare:
         *,
         keep: Callable[[], SpareConnections] | None,
         even_s: Callable[[], float | None],
+        at_rest: Callable[[DataPlane, NodeLook], None],
         now: Callable[[], float],
         tell: Tell,
     ) -> None:
         """`keep` begins to keep connections; None: they are not kept in step. `even_s` says when all that the carrier
-        had published until then had been taken (monotonic seconds).
+        had published until then had been taken (monotonic seconds). `at_rest` is told what is wanted, and there, when
+        both have been the same for a moment.
         """
         self._settings, self._node, self._record, self._keep = settings, node, record, keep
         self._connections: SpareConnections | None = None
-        self._even_s, self._now, self._tell = even_s, now, tell
+        self._even_s, self._at_rest, self._now, self._tell = even_s, at_rest, now, tell
+        self._staged: NodeLook | None = None
+        """The node as it was when nothing was to be done, until `at_rest` has been told of it."""
         self.wanted: DataPlane | None = None
         """The carrier's data plane, on its last word."""
         self._coming: DataPlane | None = None
@@ -156,9 +160,15 @@ class Spare:
                 break
             self.freshness()
             await self._mend()
+            self._rest()
         if self._now() - self._compared_s >= COMPARE_S:
             self._compared_s = self._now()
             self._node.forget()
+
+    def _rest(self) -> None:
+        seen, self._staged = self._staged, None
+        if seen is not None and self.wanted is not None and not self._node.stirred.is_set():
+            self._at_rest(self.wanted, seen)
 
     async def _round(self) -> bool:
         """Whether all that is wanted could be done, or was done already."""
@@ -173,7 +183,7 @@ class Spare:
             return True
         steps = differences(wanted, seen)
         if steps:
-            self._is_staged = False
+            self._is_staged, self._staged = False, None
             self._hindered = await self._node.carry_out(steps, within_s=STEP_S)
             if not self._hindered and wanted is self.wanted:
                 # What is left of other routers has gone: what comes of one from now on is another gateway's.
@@ -185,7 +195,7 @@ class Spare:
         if wanted is not self.wanted:
             self.has_none()
         elif not steps:
-            self._is_staged, self._trouble = True, ""
+            self._is_staged, self._trouble, self._staged = True, "", seen
             self.freshness()
         await self._mend(anew=bool(steps))
         return not self._hindered

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from hotspare.flows.stage.carrier import Carrier
@@ -11,6 +12,7 @@ from hotspare.flows.stage.spare import Spare
 from hotspare.model.dataplane import DataPlane
 from hotspare.model.errors import HotspareError, RefusedError
 from hotspare.model.stager import Promoted, Role, Settings, State
+from hotspare.model.staging import NodeLook
 from hotspare.plan.twin import freshness
 from hotspare.plan.twin.demotion import demotion
 from hotspare.plan.twin.differences import differences
@@ -30,7 +32,19 @@ REPEATS_S = (1.0, 3.0)
 """An announcement may be lost, and a switch on the way may learn late: said again so long after the first."""
 RETIRE_S = 60.0
 RETIRE_AFTER_S = 5.0
-"""What goes is parked, and can wait until the node that takes over has done so: what the two share is busy meanwhile."""
+"""What goes is parked, and can wait until the node that takes over has done so: what both share is busy meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """All that can be worked out before a promotion: for a hundred routers it takes a tenth of a second. It counts if
+    the data plane and the node are as they were then.
+    """
+
+    plane: DataPlane
+    seen: NodeLook
+    plan: Promotion
+    burst: Burst
 
 
 class Stager:
@@ -60,7 +74,17 @@ class Stager:
         self._work: asyncio.Task[None] | None = None
         self._repeating: asyncio.Task[None] | None = None
         self._score = 0
-        self.spare = Spare(settings, node, record, keep=keep, even_s=subscriber.even_s, now=now, tell=tell)
+        self._ready: _Ready | None = None
+        self.spare = Spare(
+            settings,
+            node,
+            record,
+            keep=keep,
+            even_s=subscriber.even_s,
+            at_rest=self._make_ready,
+            now=now,
+            tell=tell,
+        )
         self.carrier = Carrier(settings.gateway, node, publisher, listen=listen, now=now, tell=tell)
         if kept := record.kept():
             self.spare.want(kept)
@@ -127,11 +151,13 @@ class Stager:
 
     async def _promoted(self, plane: DataPlane, begun_s: float, within_s: float) -> Promoted:
         seen = await self._node.look()
-        plan = promotion(plane, seen)
+        ready, self._ready = self._ready, None
+        if ready is None or ready.plane is not plane or ready.seen != seen:
+            ready = self._readiness(plane, seen)
+        plan, burst = ready.plan, ready.burst
         if plane.routers and not plan.warm:
             raise RefusedError(f"no router of its twin is whole: {_one(plan.cold)}", code=0)
         await self.spare.let_connections_live()
-        burst = self._announcer.prepare(plan.announcements)
         if plan.first:
             await self._node.carry_out(plan.first, within_s=within_s)
         if plan.unpark.plugs:
@@ -152,6 +178,13 @@ class Stager:
         }
         self._tell("twin.promoted", facts)
         return Promoted(len(plan.warm), plan.cold, announced.sent, took_s)
+
+    def _make_ready(self, plane: DataPlane, seen: NodeLook) -> None:
+        self._ready = self._readiness(plane, seen)
+
+    def _readiness(self, plane: DataPlane, seen: NodeLook) -> "_Ready":
+        plan = promotion(plane, seen)
+        return _Ready(plane, seen, plan, self._announcer.prepare(plan.announcements))
 
     async def _cleared(self, plan: Promotion, within_s: float) -> None:
         """What is in the way of the agents is gone; where it is not, they come to terms with it, as after a crash."""
