@@ -20,7 +20,7 @@ from hotspare.lab.openstack.cloud import connect
 from lab_parts import Lab, eventually
 from lab_routers import NODES, rebind
 from lab_twin import Twin
-from outside import await_all, pinging
+from outside import await_all, machine_at_rest, pinging
 
 AGENTS = ("neutron-openvswitch-agent", "neutron-l3-agent", "neutron-metadata-agent")
 SERVER = ("neutron-api", "neutron-rpc-server", "neutron-periodic-workers")
@@ -196,6 +196,7 @@ class _Peers:
 
     def outages(self) -> list[float]:
         """The node loses its power; seconds of every router that was without service. It is whole again afterwards."""
+        machine_at_rest()
         with pinging(self._lab) as pinged:
             self._lab.lab("power", DEAD, "off")
             await_all(self._lab, within_s=BACK_S)

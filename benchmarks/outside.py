@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from pathlib import Path
 
 from hotspare.adapters.site import script
 from lab_parts import HOTSPARE, Lab, eventually
@@ -16,6 +18,9 @@ INTERVAL_S = 0.05
 LIMIT_S = 1200
 """The probe ends by itself after so long: above what anything takes that is done meanwhile."""
 ANSWERS_WITHIN_S = 240
+REST_S, REST_WITHIN_S = 5.0, 300
+BUSY_MAX = 0.5
+"""Of the cores, while nothing goes on but the lab itself."""
 
 
 class Pinged:
@@ -100,6 +105,27 @@ def pinging(lab: Lab) -> Iterator[Pinged]:
             probe.wait()
         said.seek(0)
         pinged.read(said.read().decode().splitlines())
+
+
+def machine_at_rest() -> None:
+    """Agents have found out that all is well, which takes them a minute and more after a takeover: at least half of the
+    cores' time is idle.
+    """
+    eventually(lambda: _busy() <= BUSY_MAX, within_s=REST_WITHIN_S, what="the machine is at rest")
+
+
+def _busy() -> float:
+    """Share of the cores' time that was not idle, for a while. Source: proc(5), /proc/stat."""
+    before = _ticks()
+    time.sleep(REST_S)
+    idle, ticks = (after - earlier for after, earlier in zip(_ticks(), before, strict=True))
+    return 1 - idle / ticks
+
+
+def _ticks() -> tuple[int, int]:
+    """Idle ones, and all."""
+    told = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return told[3] + told[4], sum(told)
 
 
 def floating_ips(lab: Lab) -> list[str]:

@@ -17,7 +17,7 @@ from hotspare.model.drill import Strategy
 from lab_parts import Lab
 from lab_twin import Twin, grown
 from neutron_failover import Outages
-from outside import pinging
+from outside import machine_at_rest, pinging
 
 DRILL_LIMIT_S = 1500
 HERE = Path(__file__).parent
@@ -123,7 +123,7 @@ class _Measuring:
 
     def drilled(self, name: str, routers: int, fault: str) -> None:
         """The report of a drill, whatever its verdict."""
-        self._twin.fresh()
+        self._ready()
         with self._a_floating_ip_too(), tempfile.TemporaryDirectory() as output:
             self._lab.desk(
                 "sh", "-c", f"hotspare drill {fault} --yes --output {output} >&2 || :", timeout_s=DRILL_LIMIT_S
@@ -131,6 +131,11 @@ class _Measuring:
             report = json.loads((Path(output) / "report.json").read_text())
         self._told.reports[name] = report
         self._told.notes.append(f"{routers} routers, {name}: {_told(report)}")
+
+    def _ready(self) -> None:
+        """The spare's twin is fresh, and no agent is still busy with what was before."""
+        self._twin.fresh()
+        machine_at_rest()
 
     @contextmanager
     def _a_floating_ip_too(self) -> Iterator[None]:
@@ -159,7 +164,7 @@ class _Measuring:
 
     def taken_over(self) -> None:
         """The spare takes the gateway over as an operator wishes it."""
-        self._twin.fresh()
+        self._ready()
         with pinging(self._lab) as pinged:
             self._lab.hotspare("takeover", GATEWAY, "--to", self._twin.spare(), timeout_s=TAKEOVER_LIMIT_S)
             self._twin.fresh()
@@ -167,7 +172,7 @@ class _Measuring:
 
     def at_rest(self) -> None:
         """CPU and memory of both stagers while nothing happens."""
-        self._twin.fresh()
+        self._ready()
         nodes = (self._twin.carrier(), self._twin.spare())
         pid_file = f"/run/hotspare/{GATEWAY}.stager.pid"
         with ThreadPoolExecutor() as at_once:
@@ -179,6 +184,7 @@ class _Measuring:
 
     def staged(self) -> None:
         """A spare without a twin, as after a boot, has one."""
+        self._ready()
         spare = self._twin.spare()
         self._lab.ssh(spare, "/usr/lib/ocf/lib/hotspare/clean --twins", timeout_s=120)
         self._told.beside["staged"] = self._on(spare, "staged", f"/run/hotspare/{GATEWAY}.stager.sock")["took_s"]

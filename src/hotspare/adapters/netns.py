@@ -24,8 +24,8 @@ _OWN = "/proc/thread-self/ns/net"
 _CLONE_NEWNET = 0x40000000  # sched.h
 _MS_BIND, _MS_REC, _MS_SHARED = 0x1000, 0x4000, 0x100000  # sys/mount.h
 _MNT_DETACH = 2  # sys/mount.h
-_THREADS_MAX = 4
-"""Python's own work is done by one of them at a time; the others wait for commands and the kernel."""
+THREADS_MAX = 4
+"""Python's own work is done by one of them at a time; the others wait for the kernel."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_void_p)
@@ -147,7 +147,7 @@ def checked(name: str) -> str:
     return name
 
 
-def together(work: Callable[[str], T], names: Collection[str]) -> dict[str, T]:
+def together(work: Callable[[str], T], names: Collection[str], *, threads_max: int = THREADS_MAX) -> dict[str, T]:
     """Name → what the work on it returned. In a few threads, which end with it: none comes back from a foreign
     namespace to other work.
 
@@ -171,7 +171,7 @@ def together(work: Callable[[str], T], names: Collection[str]) -> dict[str, T]:
             except BaseException as error:  # noqa: BLE001 (it is raised where the threads are joined)
                 failed.append(error)
 
-    threads = [threading.Thread(target=share, daemon=True) for _ in range(min(_THREADS_MAX, len(names)))]
+    threads = [threading.Thread(target=share, daemon=True) for _ in range(min(threads_max, len(names)))]
     for thread in threads:
         thread.start()
     for thread in threads:
