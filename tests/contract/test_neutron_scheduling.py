@@ -20,6 +20,8 @@ from standin.world import cloud as made_cloud
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # of openstacksdk, about itself
 
 NOBODY = "7f1e2c34-0000-4000-8000-000000000000"
+WITHIN_S = 180
+"""Agents of two labs on two cores take their time."""
 T = TypeVar("T")
 
 
@@ -127,7 +129,11 @@ class Asked:
 
     def wired(self, router: str, host: str) -> None:
         """All of the router's ports are bound to the host and wired there."""
-        eventually(lambda: self.are_wired(router, host), within_s=60, what=f"the router is wired on {host}")
+        eventually(
+            lambda: self.are_wired(router, host),
+            within_s=WITHIN_S,
+            what=lambda: f"the router is wired on {host}: {self.ports(router)}",
+        )
 
     def served_by(self, router: str, host: str) -> dict[str, str]:
         """The router is bound to the host's agent only, and wired there. The agents by host."""
@@ -191,7 +197,7 @@ def test_a_router_moves_between_live_agents_and_its_ports_follow(asked, router):
     agents = asked.served_by(router, "net1")
     asked.unbind(router, agents["net1"])
     assert asked.agents_of(router) == ()
-    eventually(lambda: asked.are_down(router), within_s=60, what="a live source lets go")
+    eventually(lambda: asked.are_down(router), within_s=WITHIN_S, what="a live source lets go")
     assert {port.host for port in asked.ports(router)} == {"net1"}
     asked.bind(router, agents["net3"])
     assert asked.agents_of(router) == (agents["net3"],)
@@ -216,12 +222,12 @@ def test_a_port_that_is_administratively_down_says_so_and_is_never_wired(asked, 
     disabled = asked.ports(router)[0].id
     asked.cloud.set_port(disabled, admin_up=False)
     try:
-        eventually(lambda: not asked.port(router, disabled).active, within_s=60, what="it is not wired any more")
+        eventually(lambda: not asked.port(router, disabled).active, within_s=WITHIN_S, what="it is not wired any more")
         asked.unbind(router, agents["net1"])
         asked.bind(router, agents["net3"])
         eventually(
             lambda: all(port.host == "net3" and port.active is port.admin_up for port in asked.ports(router)),
-            within_s=60,
+            within_s=WITHIN_S,
             what="all others are wired on net3",
         )
         assert [port.id for port in asked.ports(router) if not port.admin_up] == [disabled]
