@@ -57,9 +57,9 @@ BEGUN_ANEW = Measured(0.0, 1.1, "a new DC whose first plan is overtaken by event
 SCHEDULER = Measured(0.02, 0.06, "9 resource instances; more of them take longer")
 POWER_OFF = {"fence_ipmilan": Measured(0.15, 0.4, "fence_ipmilan with a BMC of software; a real one may be slower")}
 """Fence agents that were measured."""
-PROMOTE_TWIN = Measured(0.1, 0.25, "4 routers, load 2 to 13; grows with the ports that a switch has")
+PROMOTE_TWIN = Measured(0.1, 0.35, "4 routers, load 2 to 13: at most 0.25; 100 routers, load 4 to 7: 0.27 to 0.32")
 PROMOTE_COLD = Measured(0.25, 0.3, "1 run, of a spare that was clean, load 5")
-ANNOUNCE = Measured(0.06, 1.0, "40 routers; at most until the announcer's second round, 1 s after the first")
+ANNOUNCE = Measured(0.06, 1.0, "40 routers; 100: 0.3; at most until the announcer's second round, 1 s after the first")
 START_COLD = Measured(
     16.0, 23.0, "Neutron 29, two cores, one agent after the other: 1 run; at most as a twin's, run nice"
 )
