@@ -10,7 +10,7 @@ from hotspare.model.cib import Element
 from hotspare.model.cleaning import NodeCleaning
 from hotspare.model.cluster import ClusterStatus
 from hotspare.model.connection import Carried, Kept
-from hotspare.model.dataplane import DataPlane, HelperFile
+from hotspare.model.dataplane import DataPlane, HelperFile, Neighbour
 from hotspare.model.drill import NodeState, Place, Router
 from hotspare.model.errors import HotspareError
 from hotspare.model.event import Event
@@ -360,6 +360,14 @@ class Namespaces(Protocol):
 
     async def carry_out(self, steps: Sequence[Inside]) -> Mapping[str, HotspareError]:
         """The steps are true, but for those in the namespaces that are given back, each with what hindered it."""
+        ...
+
+    async def neighbours(self) -> Mapping[str, frozenset[Neighbour]]:
+        """Whom the routers know, by namespace."""
+        ...
+
+    async def introduce(self, known: Mapping[str, Collection[Neighbour]]) -> Mapping[str, str]:
+        """The routers know these. By namespace what hindered it, in words."""
         ...
 
     def changes(self) -> AsyncIterator[frozenset[str]]:

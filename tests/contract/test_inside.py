@@ -16,7 +16,7 @@ import pytest
 from hotspare.adapters import netns
 from hotspare.adapters.inside import sysctls
 from hotspare.adapters.inside.namespaces import Namespaces
-from hotspare.model.dataplane import Address, Family, Route
+from hotspare.model.dataplane import Address, Family, Neighbour, Route
 from hotspare.model.errors import RefusedError
 from hotspare.model.staging import (
     AddNamespace,
@@ -415,6 +415,30 @@ async def test_a_failure_is_told_and_stops_no_other(node):
     seen = await namespaces.look([good, bad])
     assert (seen[good].sysctls["ipv4/ip_forward"], seen[bad].sysctls["ipv4/ip_forward"]) == ("1", "0")
     assert seen[good].devices.keys() == {QR}
+
+
+@asynchronous
+async def test_whom_one_router_knows_its_twin_knows_and_says_nothing_about_it(node):
+    name, twin = node.router(), node.name()
+    entries = (
+        (QR, "10.0.0.5", "fa:16:3e:00:00:05", "reachable"),
+        (QG, "203.0.113.1", "fa:16:3e:00:00:01", "stale"),
+        (QR, "2001:db8:a::5", "fa:16:3e:00:00:06", "delay"),
+        (QR, "10.0.0.6", "fa:16:3e:00:00:07", "noarp"),
+    )
+    for device, address, mac, state in entries:
+        within(name, "ip", "neighbour", "replace", address, "lladdr", mac, "dev", device, "nud", state)
+    within(name, "ip", "neighbour", "replace", "10.0.0.7", "dev", QR, "nud", "failed")
+    known = (await Namespaces().neighbours())[name]
+    assert known == {Neighbour(device, address, mac) for device, address, mac, _ in entries[:3]}
+
+    await Namespaces().carry_out([DropNamespace(name)])
+    node.plug(QR)
+    await Namespaces().carry_out([AddNamespace(twin), MoveDevice(QR, twin, MACS[QR], 1500)])
+    assert await Namespaces().introduce({twin: known, "qrouter-gone": known}) == {}
+    told = within(twin, "ip", "-o", "neighbour", "show", "dev", QR).splitlines()
+    assert sorted(line.split()[0] for line in told) == ["10.0.0.5", "2001:db8:a::5"]
+    assert {line.split()[-1] for line in told} == {"STALE"}, "nobody is asked before there is something for one"
 
 
 @asynchronous

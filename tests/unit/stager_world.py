@@ -12,7 +12,7 @@ import virtual_time
 from hotspare.codec.twin_frames import Frame
 from hotspare.flows.stage.node import Node
 from hotspare.flows.stage.stager import Stager
-from hotspare.model.dataplane import DataPlane, HelperFile
+from hotspare.model.dataplane import DataPlane, HelperFile, Neighbour
 from hotspare.model.errors import HotspareError, TimedOutError
 from hotspare.model.stager import Role, Settings
 from hotspare.model.staging import (
@@ -84,6 +84,7 @@ class FakeNamespaces:
 
     def __init__(self, node: twin_node.Node) -> None:
         self.node, self.changed = node, Changes()
+        self.known: dict[str, frozenset[Neighbour]] = {}
 
     async def look(self, namespaces: Collection[str] | None = None) -> Mapping[str, InsideLook]:
         await asyncio.sleep(STEP_S)
@@ -95,6 +96,14 @@ class FakeNamespaces:
             await asyncio.sleep(STEP_S)
             self.node.carry_out([step])
         self.changed.tell(frozenset(step.namespace for step in steps))
+        return {}
+
+    async def neighbours(self) -> Mapping[str, frozenset[Neighbour]]:
+        await asyncio.sleep(STEP_S)
+        return {name: some for name, some in self.known.items() if name in self.node.namespaces}
+
+    async def introduce(self, known: Mapping[str, Collection[Neighbour]]) -> Mapping[str, str]:
+        self.known |= {name: frozenset(some) for name, some in known.items() if name in self.node.namespaces}
         return {}
 
     def changes(self) -> AsyncIterator[frozenset[str]]:

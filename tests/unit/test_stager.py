@@ -11,9 +11,10 @@ from twin_node import GATEWAY, NORMAL, is_twin, router
 
 import virtual_time
 from hotspare.codec.twin_frames import Frame
+from hotspare.flows.stage.carrier import NEIGHBOURS_EVERY_S
 from hotspare.flows.stage.payload import Payload
 from hotspare.flows.stage.spare import COMPARE_S
-from hotspare.model.dataplane import DROP_PARKED
+from hotspare.model.dataplane import DROP_PARKED, Neighbour
 from hotspare.model.errors import RefusedError, TimedOutError
 from hotspare.model.stager import Role
 from hotspare.model.staging import AddNamespace, SeenPlug
@@ -119,6 +120,22 @@ async def test_a_spare_whose_carrier_has_died_forwards_for_it_and_says_so_three_
     }  # fmt: skip
     assert net2.node.live() == {"qr-a", "qg-b", "qr-c", "qg-d"}
     assert net2.stager.state().score == Score.CARRIES
+
+
+@story
+async def test_a_spare_knows_its_routers_neighbours_when_it_is_promoted_also_one_that_came_later():
+    net1, net2 = machines()
+    vm = {ONE.namespace: frozenset([Neighbour("qr-a", "10.0.0.5", "fa:16:3e:00:00:55")])}
+    net1.namespaces.known |= vm
+    await fresh(net2)
+    await asyncio.sleep(2 * NEIGHBOURS_EVERY_S)
+    assert net2.namespaces.known == {}, "a parked router asks nobody, and what it knows grows old"
+    await net2.kill()
+    net2.begin()
+    await fresh(net2)
+    await net1.kill()
+    await net2.stager.promote(within_s=10)
+    assert net2.namespaces.known == vm
 
 
 @story

@@ -66,6 +66,16 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True, order=True)
+class Neighbour:
+    """Whom a router knows on one of its networks. In no data plane: it comes and goes with the traffic."""
+
+    device: str
+    """Of the router."""
+    address: str
+    mac: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class Route:
     """A route that somebody set; not what the kernel derives from addresses (protocol kernel)."""
 

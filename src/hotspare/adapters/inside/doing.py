@@ -1,13 +1,14 @@
 """Steps in one router's namespace, in their order."""
 
 import errno
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 from typing import TypeVar
 
 from hotspare.adapters import netns
 from hotspare.adapters.inside import links, rules, sysctls
 from hotspare.adapters.inside.netlink import NETFILTER, ROUTE, Netlink, Refusal
+from hotspare.model.dataplane import Neighbour
 from hotspare.model.errors import HotspareError, RefusedError, TimedOutError
 from hotspare.model.staging import (
     AddNamespace,
@@ -38,6 +39,16 @@ def carry_out(name: str, steps: Sequence[Inside]) -> HotspareError | None:
     except ValueError as error:
         return RefusedError(f"{name}: {error}", code=errno.EINVAL)
     return None
+
+
+def introduce(name: str, some: Collection[Neighbour]) -> str:
+    """The router knows these; what hindered it, in words, where it does not. It is no matter of state: it would ask."""
+    try:
+        with netns.entered(netns.checked(name)), Netlink(ROUTE) as kernel:
+            refusals = kernel.carry_out(links.acquainted(links.links(kernel), some))
+    except (HotspareError, OSError, ValueError) as error:
+        return str(error)
+    return str(refusals[0]) if refusals else ""
 
 
 def _words(error: OSError) -> str:

@@ -1,6 +1,7 @@
-"""Devices, addresses, routes, policy rules and queueing of the network namespace that a socket belongs to.
+"""Devices, addresses, neighbours, routes, policy rules and queueing of the network namespace that a socket belongs to.
 
-Source: rtnetlink(7), linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h, linux/fib_rules.h.
+Source: rtnetlink(7), linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h, linux/fib_rules.h,
+linux/neighbour.h.
 """
 
 import errno
@@ -12,13 +13,14 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface, ip_network
 
 from hotspare.adapters.inside.netlink import CREATE, REPLACE, Netlink, Request, attribute, attributes
-from hotspare.model.dataplane import Address, Route, link_local
+from hotspare.model.dataplane import Address, Neighbour, Route, link_local
 
 LOOPBACK = "lo"
 
 _GETLINK, _SETLINK = 18, 19
 _NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
 _NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
+_NEWNEIGH, _GETNEIGH = 28, 30
 _GETRULE, _GETQDISC = 34, 38
 
 _LINK = struct.Struct("=BxHiII")  # struct ifinfomsg
@@ -31,6 +33,13 @@ _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS, _IFA_PROTO = 1, 2, 4, 8, 1
 _NODAD, _PERMANENT = 0x02, 0x80
 _MADE_BY_KERNEL = (1, 2, 3)
 """IFAPROT_KERNEL_LO, _RA and _LL; before Linux 5.18 an address does not tell."""
+
+_NEIGHBOUR = struct.Struct("=BxxxiHBB")  # struct ndmsg
+_NDA_DST, _NDA_LLADDR = 1, 2
+_STALE = 0x04
+_ANSWERED = 0x02 | _STALE | 0x08 | 0x10
+"""NUD_REACHABLE, _STALE, _DELAY and _PROBE: its mac was known, and is still used."""
+_MAC_BYTES = 6
 
 _ROUTE = struct.Struct("=BBBBBBBBI")  # struct rtmsg
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC = 1, 4, 5, 6, 7
@@ -109,6 +118,40 @@ def addresses(kernel: Netlink, known: Mapping[int, Link]) -> dict[str, frozenset
         if not made_by_kernel:
             found.setdefault(link.name, set()).add(Address(interface.with_prefixlen, scope))
     return {name: frozenset(some) for name, some in found.items()}
+
+
+def neighbours(kernel: Netlink, known: Mapping[int, Link]) -> frozenset[Neighbour]:
+    """Those whose macs are in use, on devices by index in `known`."""
+    found = set()
+    for _, data in kernel.dump(_GETNEIGH, _NEIGHBOUR.pack(0, 0, 0, 0, 0)):
+        family, index, state, flags, _ = _NEIGHBOUR.unpack_from(data)
+        said = attributes(data[_NEIGHBOUR.size :])
+        mac = said.get(_NDA_LLADDR, b"")
+        if family not in (socket.AF_INET, socket.AF_INET6) or not state & _ANSWERED or flags or len(mac) != _MAC_BYTES:
+            continue
+        if (link := known.get(index)) is not None and _NDA_DST in said:
+            found.add(Neighbour(link.name, str(ip_address(said[_NDA_DST])), mac.hex(":")))
+    return frozenset(found)
+
+
+def acquainted(known: Mapping[str, Link], some: Collection[Neighbour]) -> list[Request]:
+    """These are known, as long as they are what they were: stale ones are used, and asked after some seconds later.
+
+    Source: arp(7), `delay_first_probe_time`. A device that is not there knows nobody.
+    """
+    return [
+        Request(_NEWNEIGH, CREATE | REPLACE, _neighbour(known[one.device], one), f"{one.address} stays unknown")
+        for one in sorted(some)
+        if one.device in known
+    ]
+
+
+def _neighbour(link: Link, one: Neighbour) -> bytes:
+    address = ip_address(one.address)
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    payload = _NEIGHBOUR.pack(family, link.index, _STALE, 0, 0)
+    payload += attribute(_NDA_DST, address.packed)
+    return payload + attribute(_NDA_LLADDR, bytes.fromhex(one.mac.replace(":", "")))
 
 
 def routes(kernel: Netlink, known: Mapping[int, Link]) -> tuple[frozenset[Route], list[str]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from hotspare.adapters import netns
 from hotspare.adapters.inside import links, rules, sysctls
 from hotspare.adapters.inside.netlink import NETFILTER, ROUTE, Netlink
+from hotspare.model.dataplane import Neighbour
 from hotspare.model.staging import InsideLook, SeenDevice
 
 PORTS = ("qr-", "qg-")
@@ -32,6 +33,16 @@ def look(name: str, known: Remembered | None) -> tuple[InsideLook, Remembered | 
         if not netns.is_namespace(name):
             return None
         return InsideLook(unstaged=(f"what cannot be looked at: {error.strerror or error}",)), None
+
+
+def neighbours(name: str) -> frozenset[Neighbour]:
+    """Whom the router knows; nobody where the namespace is not there."""
+    try:
+        with netns.entered(name), Netlink(ROUTE) as kernel:
+            by_index = {link.index: link for link in links.links(kernel).values() if link.name.startswith(PORTS)}
+            return links.neighbours(kernel, by_index)
+    except OSError:
+        return frozenset()
 
 
 def _look(known: Remembered | None) -> tuple[InsideLook, Remembered]:

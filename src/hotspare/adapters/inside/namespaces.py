@@ -6,6 +6,7 @@ from hotspare.adapters import netns
 from hotspare.adapters.daemon_threads import DaemonThreads
 from hotspare.adapters.inside import doing, looking
 from hotspare.adapters.inside.watching import Watch
+from hotspare.model.dataplane import Neighbour
 from hotspare.model.errors import HotspareError
 from hotspare.model.staging import Inside, InsideLook
 
@@ -53,6 +54,19 @@ class Namespaces:
         or TimedOutError. No step of that namespace was tried after it; others do not care. Empty: all are done.
         """
         return await self._threads.run(lambda: _carry_out(steps))
+
+    async def neighbours(self) -> Mapping[str, frozenset[Neighbour]]:
+        """Whom the routers know, by namespace; those that know nobody are left out."""
+        found = await self._threads.run(lambda: netns.together(looking.neighbours, netns.listed()))
+        return {name: some for name, some in found.items() if some}
+
+    async def introduce(self, known: Mapping[str, Collection[Neighbour]]) -> Mapping[str, str]:
+        """The routers know these, and say nothing about it until they have something for one. By namespace what
+        hindered it; of one that is not there, or lacks the device, that is no trouble.
+        """
+        here = netns.listed() & known.keys()
+        told = await self._threads.run(lambda: netns.together(lambda name: doing.introduce(name, known[name]), here))
+        return {name: why for name, why in sorted(told.items()) if why}
 
     async def changes(self) -> AsyncIterator[frozenset[str]]:
         """Names of namespaces in which devices, addresses, routes, policy rules, queueing, forwarding or rules of

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from ipaddress import ip_interface
 
-from hotspare.codec import dataplane_json
+from hotspare.codec import dataplane_json, neighbours_json
 from hotspare.codec.twin_frames import Frame
 from hotspare.flows.stage.node import Node
 from hotspare.flows.stage.payload import Payload
@@ -20,6 +20,10 @@ GATHER_S = 0.05
 SETTLE_S = 1.5
 """So long after a change the bridges' flows are looked at again: they come after the ports, and nobody tells."""
 COMPARE_S = 60.0
+NEIGHBOURS_EVERY_S = 10.0
+"""So often it is asked whom the routers know: the kernel would tell every time that one was asked whether it still is
+there. Whom a router does not know it asks for.
+"""
 PAUSE_S = 1.0
 
 
@@ -46,6 +50,8 @@ class Carrier:
         """What was published last; None until all of it has been looked at once: who publishes nothing yet is not taken
         for one that has nothing."""
         self.trouble = ""
+        self._neighbours = ""
+        """As they were published last."""
 
     def begin(self, plane: DataPlane) -> None:
         """This node has begun to carry the gateway, by this data plane."""
@@ -63,10 +69,13 @@ class Carrier:
         """All that a spare has to know that has just begun to listen; its connections follow by themselves."""
         if self._connections is not None:
             self._connections.renew()
-        return self._planes()
+        return [*self._planes(), *self._known()]
 
     def _planes(self) -> list[Frame]:
         return [] if self.plane is None else [Frame(Payload.PLANE, dataplane_json.text(self.plane).encode())]
+
+    def _known(self) -> list[Frame]:
+        return [Frame(Payload.NEIGHBOURS, self._neighbours.encode())] if self._neighbours else []
 
     @property
     def connections(self) -> int:
@@ -87,7 +96,7 @@ class Carrier:
         """Publish until this is cancelled. The spares keep the connections that they have then."""
         self._connections = self._listen() if self._listen else None
         try:
-            await asyncio.gather(self._publish_planes(), self._publish_connections())
+            await asyncio.gather(self._publish_planes(), self._publish_connections(), self._publish_neighbours())
         finally:
             if self._connections is not None:
                 await self._connections.close()
@@ -133,6 +142,15 @@ class Carrier:
             self._publisher.publish([Frame(Payload.CHANGE, dataplane_json.text(change).encode())])
         if self._connections is not None:
             self._connections.watch(own_addresses(plane))
+
+    async def _publish_neighbours(self) -> None:
+        while True:
+            if self.plane is not None:
+                found = neighbours_json.text(await self._node.neighbours())
+                if found != self._neighbours:
+                    self._neighbours = found
+                    self._publisher.publish(self._known())
+            await asyncio.sleep(NEIGHBOURS_EVERY_S)
 
     async def _publish_connections(self) -> None:
         if self._connections is None:

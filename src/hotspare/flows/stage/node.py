@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
-from hotspare.model.dataplane import Bridge
+from hotspare.model.dataplane import Bridge, Neighbour
 from hotspare.model.errors import HotspareError
 from hotspare.model.staging import Inside, InsideLook, NodeLook, RemoveFile, SetFlows, SetTunnels, Step, WriteFile
 from hotspare.ports import HelperFiles, Namespaces, Switch, Tell
@@ -126,6 +126,10 @@ class Node:
             self._insides.pop(name, None)
         self._insides |= found
 
+    async def neighbours(self) -> Mapping[str, frozenset[Neighbour]]:
+        """Whom the routers know now, by namespace."""
+        return await self._namespaces.neighbours()
+
     # --- changing ----------------------------------------------------------------------------------------------------
 
     async def carry_out(self, steps: Iterable[Step], *, within_s: float) -> Mapping[str, str]:
@@ -153,6 +157,13 @@ class Node:
                     await self._switch.carry_out(step, within_s=within_s)
         await self._inside(together, hindered)
         return hindered
+
+    async def introduce(self, known: Mapping[str, frozenset[Neighbour]]) -> None:
+        """The routers know these neighbours, and need not ask for them. Where that cannot be they ask."""
+        hindered = await self._namespaces.introduce(known)
+        for name, why in sorted(hindered.items())[:1]:
+            told = {"gateway": self._gateway, "namespaces": len(hindered), "namespace": name, "why": why}
+            self._tell("neighbours.unknown", told)
 
     async def _inside(self, steps: Iterable[Inside], hindered: dict[str, str]) -> None:
         """Side by side, but for those in namespaces in which one was hindered before."""

@@ -14,3 +14,5 @@ class Payload(IntEnum):
     """What changed since the last of both."""
     CONNECTIONS = FIRST_FREE + 2
     """A batch of connections (codec/connection_batch)."""
+    NEIGHBOURS = FIRST_FREE + 3
+    """Whom all routers know (codec/neighbours_json)."""

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from hotspare.codec import dataplane_json
+from hotspare.codec import dataplane_json, neighbours_json
 from hotspare.codec.twin_frames import Frame
 from hotspare.flows.stage.node import Node
 from hotspare.flows.stage.payload import Payload
-from hotspare.model.dataplane import DataPlane
+from hotspare.model.dataplane import DataPlane, Neighbour
 from hotspare.model.errors import HotspareError
 from hotspare.model.stager import Settings
 from hotspare.model.staging import NodeLook
@@ -65,6 +65,8 @@ class Spare:
         self.wanted: DataPlane | None = None
         """The carrier's data plane, on its last word."""
         self._coming: DataPlane | None = None
+        self.neighbours: Mapping[str, frozenset[Neighbour]] = {}
+        """Whom the carrier's routers knew, on its last word."""
         self._is_staged = False
         self._equal_s: float | None = None
         self._cold: Mapping[str, str] = {}
@@ -107,6 +109,8 @@ class Spare:
             case Frame(Payload.CHANGE, payload) if self._coming is not None:
                 self._coming = applied(self._coming, dataplane_json.delta(payload.decode()))
                 self._heard()
+            case Frame(Payload.NEIGHBOURS, payload):
+                self.neighbours = neighbours_json.neighbours(payload.decode())
             case Frame(Payload.CONNECTIONS, payload) if self._keep is not None:
                 self._connections = self._connections or self._keep()
                 await self._connections.apply(payload)

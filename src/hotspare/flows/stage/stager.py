@@ -161,7 +161,10 @@ class Stager:
         if plan.first:
             await self._node.carry_out(plan.first, within_s=within_s)
         if plan.unpark.plugs:
-            await self._node.carry_out([plan.unpark], within_s=within_s)
+            await asyncio.gather(
+                self._node.introduce(self.spare.neighbours),
+                self._node.carry_out([plan.unpark], within_s=within_s),
+            )
         announced = await burst.send()
         took_s = self._now() - begun_s
         self._role = Role.CARRIER
