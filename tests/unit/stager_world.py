@@ -145,6 +145,7 @@ class FakeAnnouncer:
     def __init__(self) -> None:
         self.said: list[tuple[float, frozenset[str]]] = []
         self.prepared = 0
+        self.takes_s = 0.0
 
     def prepare(self, announcements: Sequence[Announcement]) -> "FakeBurst":
         self.prepared += 1
@@ -157,6 +158,7 @@ class FakeBurst:
     addresses: frozenset[str]
 
     async def send(self) -> Announced:
+        await asyncio.sleep(self.announcer.takes_s)
         self.announcer.said.append((virtual_time.now(), self.addresses))
         return Announced(2 * len(self.addresses), 0, (), 0.0)
 

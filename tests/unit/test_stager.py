@@ -165,6 +165,19 @@ async def test_what_was_worked_out_before_does_not_count_where_the_node_is_anoth
 
 
 @story
+async def test_a_node_that_is_demoted_says_no_more_where_its_addresses_are():
+    net1, net2 = machines()
+    await fresh(net2)
+    await net1.kill()
+    net2.announcer.takes_s = 0.5
+    await net2.stager.promote(within_s=10)
+    await asyncio.sleep(1.2)  # it is saying it again
+    await net2.stager.demote(within_s=10)
+    await asyncio.sleep(10)
+    assert len(net2.announcer.said) == 1
+
+
+@story
 async def test_what_the_carrier_had_removed_is_not_let_go():
     net1, net2 = machines()
     await fresh(net2)

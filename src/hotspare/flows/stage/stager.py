@@ -213,12 +213,18 @@ class Stager:
         """
         async with self._changing, asyncio.timeout(within_s):
             await self._halt()
-            if self._repeating is not None:
-                self._repeating.cancel()
+            await self._be_quiet()
             try:
                 return await self._demoted(within_s)
             finally:
                 self._begin()
+
+    async def _be_quiet(self) -> None:
+        """Nothing is announced any more: what is said at a bridge gets out though ports are parked."""
+        if self._repeating is not None:
+            self._repeating.cancel()
+            await asyncio.wait([self._repeating])
+            self._repeating = None
 
     async def _demoted(self, within_s: float) -> int:
         self._node.forget()
