@@ -158,7 +158,12 @@ class FakeBurst:
     addresses: frozenset[str]
 
     async def send(self) -> Announced:
-        await asyncio.sleep(self.announcer.takes_s)
+        try:
+            await asyncio.sleep(self.announcer.takes_s)
+        except asyncio.CancelledError:
+            await asyncio.sleep(self.announcer.takes_s)  # what is on its way already gets out
+            self.announcer.said.append((virtual_time.now(), self.addresses))
+            raise
         self.announcer.said.append((virtual_time.now(), self.addresses))
         return Announced(2 * len(self.addresses), 0, (), 0.0)
 
