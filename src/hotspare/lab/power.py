@@ -9,7 +9,8 @@ from hotspare.lab.command import run
 from hotspare.lab.layout import BMC_USER, MARK, Layout, Machine
 from hotspare.model.errors import HotspareError, RefusedError, TimedOutError
 
-_ANSWER_TIMEOUT_S = 15.0
+_ANSWER_TIMEOUT_S = 90.0
+"""Seconds are enough for a machine that is not busy; beside another lab on two cores 15 were not."""
 
 
 class Order(StrEnum):
