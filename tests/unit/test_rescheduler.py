@@ -258,10 +258,10 @@ async def test_while_moves_are_under_way_no_look_comes_between_and_one_tells_how
 @story
 async def test_what_is_known_gets_no_older_than_three_minutes_however_long_moves_take():
     world = cloud(hosts=2, routers=120)
-    world.let_go_s = 25.0
     pool = await begun(world)
+    world.wire_s = 150
     looked_s = looks_s(pool)
-    pool.cluster.drains["net1"] = "now"
+    pool.power_off("net1")
     await pool.until(lambda: len(looked_s) == 2)
     assert "l3-net1" in carriers(pool), "it takes longer"
     assert looked_s == pytest.approx([180, 360], abs=2)
@@ -911,7 +911,7 @@ async def test_a_router_that_is_tried_again_and_again_keeps_nobody_from_looking_
     looked_s = looks_s(pool)
     pool.cluster.drains["net1"] = "now"
     await asyncio.sleep(1200)
-    assert max(after - before for before, after in itertools.pairwise(looked_s)) < 60 + 35, "a try takes 30 s"
+    assert max(after - before for before, after in itertools.pairwise(looked_s)) < 70
 
 
 @story

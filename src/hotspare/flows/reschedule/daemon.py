@@ -25,7 +25,7 @@ from hotspare.plan.verdict import STOP_ON_FAILURE
 from hotspare.ports import Journal, Pacemaker, Scheduling, Tell
 
 LOOK_EVERY_S = 60.0
-"""While moves are under way they have the server: this look is made when they are done (but see `KNOWN_FOR_S`)."""
+"""Routers without service have the server: this look is made when they are moved (but see `KNOWN_FOR_S`)."""
 PASSING_LOOK_EVERY_S = 10.0
 """While the strategy changes: Neutron gives new routers to an agent that is about to go."""
 NEWCOMER_LOOK_EVERY_S = 10.0
@@ -160,9 +160,9 @@ class Rescheduler:
         self._wake.clear()
 
     def _next_look_s(self) -> float:
-        """When all routers are to be looked at; a look that nobody needs waits for moves that are under way."""
+        """When all routers are to be looked at; a look that nobody needs waits for routers that are without service."""
         regular_s = self._regular_look_s
-        if not self._mover.is_idle:
+        if self._mover.is_urgent:
             regular_s = max(regular_s, (self.known.looked_s or 0.0) + KNOWN_FOR_S)
         return min(self._look_at_s, regular_s)
 

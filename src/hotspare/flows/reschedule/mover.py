@@ -66,6 +66,11 @@ class Mover:
         return not self._flying and not self._pending
 
     @property
+    def is_urgent(self) -> bool:
+        """Whether a router that is on its way, or will be, is without service."""
+        return not all(job.careful for job in (*self.flying, *self.pending))
+
+    @property
     def waiting(self) -> int:
         """How many moves were not begun."""
         return sum(map(len, self._pending.values()))
