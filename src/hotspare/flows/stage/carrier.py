@@ -61,7 +61,7 @@ class Carrier:
 
     def end(self) -> DataPlane | None:
         """This node does not carry the gateway any more. What it had last."""
-        plane, self.plane = self.plane, None
+        plane, self.plane, self._neighbours = self.plane, None, ""
         self._publisher.carry(carries=False)
         return plane
 
