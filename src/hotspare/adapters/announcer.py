@@ -8,7 +8,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -74,10 +74,10 @@ class Burst:
     async def _from_devices(self, frames: Mapping[str, Frames]) -> Announced:
         done: Future[Announced] = Future()
         # A thread of its own, which nothing is asked of after the sockets' slow end.
-        threading.Thread(target=self._work, args=(frames.items(), done), name="announce", daemon=True).start()
+        threading.Thread(target=self._work, args=(frames, done), name="announce", daemon=True).start()
         return await asyncio.wrap_future(done)
 
-    def _work(self, frames: Iterable[tuple[str, Frames]], done: "Future[Announced]") -> None:
+    def _work(self, frames: Mapping[str, Frames], done: "Future[Announced]") -> None:
         done.set_running_or_notify_cancel()
         # Closing a packet socket waits for an RCU grace period in the kernel (packet_release), some milliseconds each:
         # that is done when all has been sent and told.
@@ -87,10 +87,10 @@ class Burst:
             except BaseException as failed:  # noqa: BLE001 (it is raised where it is awaited)
                 done.set_exception(failed)
 
-    def _sent(self, by_namespace: Iterable[tuple[str, Frames]], wires: ExitStack) -> Announced:
+    def _sent(self, by_namespace: Mapping[str, Frames], wires: ExitStack) -> Announced:
         begun_s, sent, missed = time.monotonic(), 0, 0
         failures: dict[str, None] = {}
-        for namespace, frames in by_namespace:
+        for namespace, frames in by_namespace.items():
             try:
                 with netns.entered(namespace, self._netns_dir):
                     wire = wires.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))

@@ -22,8 +22,9 @@ _OF_ROUTER = (
 _OF_DEVICE = ("ipv6/conf/{}/accept_ra", "ipv6/conf/{}/forwarding")
 _OF_TWINS_DEVICE = ("ipv4/neigh/{}/retrans_time_ms", "ipv6/neigh/{}/retrans_time_ms")
 ASK_AGAIN_MS = 40
-"""A twin that is let go knows no neighbour, and a hundred routers ask at once: of the answers some are lost. By the
-kernel's own second between two questions a third of a hundred routers came back a second after the others (measured).
+"""Milliseconds. A twin that is let go asks for the neighbours that it was not told of, and a hundred routers ask at
+once: of the answers some are lost. By the kernel's own second between two questions a third of a hundred routers came
+back a second after the others (measured).
 """
 _PROXY_NDP = "ipv6/conf/{}/proxy_ndp"
 _NAME = re.compile(r"(ipv4|ipv6|netfilter)(/(?!\.)[A-Za-z0-9_.-]+)+")
