@@ -221,6 +221,10 @@ def test_a_port_that_is_administratively_down_says_so_and_is_never_wired(asked, 
     agents = asked.served_by(router, "net1")
     disabled = asked.ports(router)[0].id
     asked.cloud.set_port(disabled, admin_up=False)
+    eventually(lambda: not asked.port(router, disabled).active, within_s=WITHIN_S, what="it is not wired any more")
+    asked.cloud.set_port(disabled, admin_up=True)
+    asked.wired(router, "net1")
+    asked.cloud.set_port(disabled, admin_up=False)
     try:
         eventually(lambda: not asked.port(router, disabled).active, within_s=WITHIN_S, what="it is not wired any more")
         asked.unbind(router, agents["net1"])
@@ -233,8 +237,9 @@ def test_a_port_that_is_administratively_down_says_so_and_is_never_wired(asked, 
         assert [port.id for port in asked.ports(router) if not port.admin_up] == [disabled]
     finally:
         asked.cloud.set_port(disabled, admin_up=True)
-    # An agent plugs no interface that is down when it gets the router (Neutron, router_info.py,
-    # process_internal_ports), and does not hear that it is up: whoever gets the router next plugs it.
+    # An agent plugs no interface that is down when it gets the router (Neutron 29, router_info.py,
+    # _process_internal_ports), and does not hear that it is up (l3_db.py, _notify_gateway_port_ip_changed, is all that
+    # tells it of a port): whoever gets the router next plugs it.
     asked.served_by(router, "net1")
 
 

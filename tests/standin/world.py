@@ -149,7 +149,10 @@ class World:
             of.pop(router)
 
     def set_port(self, port_id: str, *, admin_up: bool) -> None:
-        """The port is enabled or disabled; the agents that have its router hear of that and wire it anew."""
+        """The port is enabled or disabled; the agents that have its router wire it anew.
+
+        Neutron's L3 agent does so only if the interface was up when it got the router.
+        """
         router_id, port = next(
             (router, port) for router, ports in self.ports.items() for port in ports if port.id == port_id
         )
