@@ -272,7 +272,7 @@ def test_ten_takeovers_in_a_row_lose_no_router_and_never_have_two_nodes_speak(tw
     assert heard.turns() == [nodes[turn % 2] for turn in range(TAKEOVERS + 1)]
     said = [twin.lab.ssh(node, f"journalctl -q -o cat --since @{begun} -t hotspare-stager") for node in nodes]
     promotions = [line for text in said for line in text.splitlines() if "event=twin.promoted" in line]
-    assert len(promotions) == TAKEOVERS
+    assert len(promotions) == TAKEOVERS, said
     assert all(" cold=0 " in line for line in promotions), promotions
 
 

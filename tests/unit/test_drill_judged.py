@@ -37,7 +37,7 @@ from hotspare.model.drill import (
 from hotspare.model.event import Event, What
 from hotspare.plan import strategies
 from hotspare.plan.drill import judge, objections
-from hotspare.plan.inside import GIVEN_UP
+from hotspare.plan.inside import GIVEN_UP, answers
 
 
 def audit(report, name, when=None):
@@ -188,6 +188,13 @@ def test_a_session_that_only_stalled_was_kept():
 def test_metadata_that_stays_silent_is_a_loss():
     gets = tuple(Get(990.0 + n, 0.01, 200 if n < 10 else None, "vm", "timed out") for n in range(60))
     assert audit(judge(history(gets=gets), {}), "nothing lost").answer is Answer.NO
+
+
+def test_a_request_for_metadata_that_the_fault_cut_off_is_an_outage_and_no_doubt():
+    cut_off = Get(999.8, 0.5, 502, "vm", "")
+    gets = (Get(999.0, 0.1, 200, "vm", ""), cut_off, *(Get(1001.0 + n, 0.1, 200, "vm", "") for n in range(9)))
+    answer = answers("vm", gets, called_s=1000.0)
+    assert (answer.answered, answer.failed, answer.outage_s) == (Answer.YES, 1, 2.0)
 
 
 def test_metadata_outage_reaches_from_answer_to_answer():

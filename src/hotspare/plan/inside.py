@@ -62,9 +62,11 @@ def metadata(history: History) -> tuple[Metadata, ...]:
 
 
 def answers(inside: str, gets: Sequence[Get], called_s: float) -> Metadata:
-    """Whether metadata answered before, and again at the end; how long it did not."""
-    before = [get for get in gets if get.at_s < called_s]
-    after = [get for get in gets if get.at_s >= called_s]
+    """Whether metadata answered before, and again at the end; how long it did not. What was under way when the fault
+    came is of the time after it.
+    """
+    before = [get for get in gets if get.at_s + get.took_s < called_s]
+    after = [get for get in gets if get.at_s + get.took_s >= called_s]
     failed = [get for get in after if not _good(get)]
     if not before or not after or not _good(before[-1]):
         why = "it did not answer before the fault" if before and after else "not asked before and after the fault"
