@@ -151,6 +151,16 @@ def test_an_agent_that_gets_slow_gets_less():
     assert pace.window == 4
 
 
+def test_an_agent_that_takes_more_than_twice_its_best_gets_no_more():
+    pace = TargetPace(careful=False, opened=4, most=32)
+    pace.bound()
+    windows = []
+    for took_s in (2.0, 3.9, 3.9, 4.1, 4.1):
+        pace.forwarding(took_s)
+        windows.append(pace.window)
+    assert windows == [4, 5, 6, 5, 4]
+
+
 def test_a_router_that_was_wired_just_before_a_look_makes_no_other_one_slow():
     pace = TargetPace(careful=False, opened=8, most=32)
     pace.bound()

@@ -12,9 +12,13 @@ SLOW = 2.0
 """Calls that take so many times what they take on an idle server are a sign of too many."""
 
 WELL = 1.5
-DRIFT = 0.1
+DRIFT = 0.02
 """How fast the idle time follows upwards while one call is on the way at a time: a lucky one must not set the pace for
-ever. With more at once it does not follow: a server that is asked too much would pass for an idle one."""
+ever. With more at once it does not follow: a server that is asked too much would pass for an idle one, as one that is
+kept busy by others did after some twenty calls at 0.1."""
+
+BEHIND = 2.0
+"""An agent that takes so many times what it took at best has enough on its hands: its workers wait for each other."""
 
 SEEN_EVERY_S = 1.0
 """Whether routers forward is looked at so often at most: how long one took to get there is not known more closely."""
@@ -112,7 +116,7 @@ class TargetPace:
         self._best_s = took_s if self._best_s is None else min(self._best_s, took_s)
         if first:
             self.window = max(self.window, self._opened)
-        elif took_s <= 3 * self._best_s:
+        elif took_s <= BEHIND * self._best_s:
             self.window = min(self._most, self.window + 1)
         else:
             self.window = max(self._opened // 2, self.window - 1, 1)
