@@ -5,14 +5,17 @@ has made one.
 HOTSPARE_TEST_LAB names the whole one (default `test`), HOTSPARE_TEST_ROUTERS says how many routers it has. A lab of
 that name that is up before is used as it is and left up: bring it up by hand once, and tests start at once.
 HOTSPARE_TEST_POOL_LAB names that of the pool (default `testpool`), HOTSPARE_TEST_BARE_LAB the bare one (`testbare`),
-HOTSPARE_TEST_VXLAN_LAB that of tenants in tunnels (`testvxlan`), which goes as soon as its tests are over.
+HOTSPARE_TEST_VXLAN_LAB that of tenants in tunnels (`testvxlan`). A lab goes as soon as the last file whose tests need
+it is over: what stays up takes time from the others.
 
 Side by side (`pytest -n 2 --dist each`) the first process runs what needs `lab`, and the second the rest. By marks,
 `--dist loadgroup` would say the same, but it cannot name groups with this pytest.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +30,13 @@ settings.register_profile("hotspare", deadline=None)
 settings.load_profile("hotspare")
 
 
+LABS = ("lab", "pool_lab", "vxlan_lab", "bare_lab")
+_LAST_FILES = pytest.StashKey[Mapping[str, Path]]()
+"""Lab → the last file whose tests need it."""
+_up: dict[str, ExitStack] = {}
+"""Labs that are up; what takes each down."""
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Of xdist: tells a process of its own whether the tests are to be shared out."""
@@ -35,45 +45,60 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keeps this process's share."""
+    """Keeps this process's share, and when each lab will have done its part of it."""
     mine = getattr(config, "workerinput", {})
     if mine.get("shared_out"):
         with_lab = mine["workerid"] == "gw0"
-        items[:] = [item for item in items if ("lab" in getattr(item, "fixturenames", ())) == with_lab]
+        items[:] = [item for item in items if ("lab" in _needs(item)) == with_lab]
+    config.stash[_LAST_FILES] = {lab: item.path for item in items for lab in LABS if lab in _needs(item)}
 
 
-def _lab(name: str, *options: str, timeout_s: float) -> Iterator[Lab]:
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """After what tests of a file put back themselves: labs that no later file needs are taken down."""
+    if nextitem is not None and nextitem.path == item.path:
+        return
+    for lab, path in item.config.stash[_LAST_FILES].items():
+        if path == item.path and lab in _up:
+            _up.pop(lab).close()
+
+
+def _needs(item: pytest.Item) -> tuple[str, ...]:
+    return tuple(getattr(item, "fixturenames", ()))
+
+
+def _lab(fixture: str, name: str, *options: str, timeout_s: float) -> Iterator[Lab]:
     if os.geteuid() != 0:
         pytest.fail("a lab needs root; without it: make check")
     layout = Layout(name)
     was_up = layout.up_json.exists() and namespace.exists(layout.switch)
-    try:
-        run([HOTSPARE, "lab", "up", "--name", name, *options], 0, timeout_s)
-        yield Lab(layout)
-    finally:
+    with ExitStack() as down:
         if not was_up:
-            run([HOTSPARE, "lab", "down", "--name", name], 0, 120)
+            down.callback(run, [HOTSPARE, "lab", "down", "--name", name], 0, 120)
+        run([HOTSPARE, "lab", "up", "--name", name, *options], 0, timeout_s)
+        _up[fixture] = down
+        yield Lab(layout)
 
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     routers = os.environ.get("HOTSPARE_TEST_ROUTERS", "4")
-    yield from _lab(os.environ.get("HOTSPARE_TEST_LAB", "test"), "--routers", routers, timeout_s=900)
+    yield from _lab("lab", os.environ.get("HOTSPARE_TEST_LAB", "test"), "--routers", routers, timeout_s=900)
 
 
 @pytest.fixture(scope="session")
 def pool_lab() -> Iterator[Lab]:
     routers = os.environ.get("HOTSPARE_TEST_ROUTERS", "4")
     name = os.environ.get("HOTSPARE_TEST_POOL_LAB", "testpool")
-    yield from _lab(name, "--strategy", "reschedule", "--routers", routers, timeout_s=900)
+    yield from _lab("pool_lab", name, "--strategy", "reschedule", "--routers", routers, timeout_s=900)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def vxlan_lab() -> Iterator[Lab]:
     name = os.environ.get("HOTSPARE_TEST_VXLAN_LAB", "testvxlan")
-    yield from _lab(name, "--strategy", "twin", "--tenant", "vxlan", "--routers", "2", timeout_s=900)
+    yield from _lab("vxlan_lab", name, "--strategy", "twin", "--tenant", "vxlan", "--routers", "2", timeout_s=900)
 
 
 @pytest.fixture(scope="session")
 def bare_lab() -> Iterator[Lab]:
-    yield from _lab(os.environ.get("HOTSPARE_TEST_BARE_LAB", "testbare"), "--bare", timeout_s=600)
+    yield from _lab("bare_lab", os.environ.get("HOTSPARE_TEST_BARE_LAB", "testbare"), "--bare", timeout_s=600)
