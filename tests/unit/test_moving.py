@@ -170,6 +170,15 @@ def test_a_router_that_was_wired_just_before_a_look_makes_no_other_one_slow():
     assert pace.window == 32
 
 
+def test_a_router_that_was_wired_while_nobody_looked_makes_no_agent_slow():
+    pace = TargetPace(careful=False, opened=8, most=32)
+    pace.bound()
+    pace.forwarding(1.0, known_to_s=1.0)
+    for _ in range(100):
+        pace.forwarding(9.0, known_to_s=6.0)
+    assert pace.window == 32
+
+
 @pytest.mark.parametrize(("looking", "share"), [(BRISK, 0.2), (PATIENT, 0.05)])
 def test_looks_that_take_long_are_few(looking, share):
     assert looking.pause_s(0.01) == SEEN_EVERY_S

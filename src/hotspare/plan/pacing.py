@@ -116,7 +116,7 @@ class TargetPace:
         self._best_s = took_s if self._best_s is None else min(self._best_s, took_s)
         if first:
             self.window = max(self.window, self._opened)
-        elif took_s <= BEHIND * self._best_s:
+        elif took_s <= BEHIND * max(self._best_s, known_to_s):
             self.window = min(self._most, self.window + 1)
         else:
             self.window = max(self._opened // 2, self.window - 1, 1)
