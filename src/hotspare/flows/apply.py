@@ -22,9 +22,8 @@ from hotspare.plan.layout import query
 from hotspare.ports import Dispatcher, Nodes
 
 POLL_S = 1.0
-VERIFY_LIMIT_S = 480.0
-"""Twice the operations' own limits: fence devices 20 s, gateway 60 s, three agents one after the other up to 120 s; and
-what failed once is tried again. In practice half a minute; on a machine without a core to spare it was four."""
+VERIFY_LIMIT_S = 240.0
+"""Fence devices 20 s, gateway 60 s, three agents one after the other up to 120 s; in practice half a minute."""
 STILL_S = 30.0
 """After so long with nothing under way and the same things missing, nobody is about to bring them."""
 
