@@ -393,7 +393,7 @@ async def test_a_target_that_dies_in_the_middle_gives_its_routers_on():
 
 @story
 async def test_routers_that_are_not_wired_yet_are_moved_again_as_soon_as_their_target_is_fenced():
-    world = cloud(hosts=3, routers=6)
+    world = cloud(hosts=3, routers=9)
     world.wire_s = 30.0
     pool = await begun(world)
     pool.power_off("net1")
