@@ -32,7 +32,7 @@ settings.load_profile("hotspare")
 
 LABS = ("lab", "pool_lab", "vxlan_lab", "bare_lab")
 _LAST_FILES = pytest.StashKey[Mapping[str, Path]]()
-"""Lab → the last file whose tests need it."""
+"""Lab → the last file whose tests need it. A test that asks for one by `getfixturevalue` alone does not count."""
 _up: dict[str, ExitStack] = {}
 """Labs that are up; what takes each down."""
 

@@ -11,6 +11,7 @@ DAEMON_INFO = 3 * 8 + 6
 KEPT = 1000
 """So many lines wait for a log that is behind; of more, the oldest go."""
 TAKEN_WITHIN_S = 5.0
+"""A line that a log which is behind does not take within that time goes: it hangs."""
 
 
 class MachineLog:
