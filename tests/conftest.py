@@ -13,7 +13,7 @@ Side by side (`pytest -n 2 --dist each`) the first process runs what needs `lab`
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ import pytest
 from hypothesis import settings
 
 from hotspare.lab import namespace
-from hotspare.lab.layout import Layout
+from hotspare.lab.layout import Layout, Role
+from lab_aftermath import seen_by_controller
 from lab_parts import HOTSPARE, Lab, run
 
 # Properties are about what is true; how long an example takes is the machine's mood, and belongs in benchmarks.
@@ -61,6 +62,18 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     for lab, path in item.config.stash[_LAST_FILES].items():
         if path == item.path and lab in _up:
             _up.pop(lab).close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure tells how the labs' clusters stood."""
+    report = yield
+    if report.failed:
+        labs = [value for value in getattr(item, "funcargs", {}).values() if isinstance(value, Lab)]
+        nodes = [(lab, machine.name) for lab in labs for machine in lab.layout.machines if machine.role is Role.NETWORK]
+        seen = {(lab.name, node): seen_by_controller(lab, node) for lab, node in nodes}
+        report.sections += [(f"lab {lab}, its controller {node}", text) for (lab, node), text in seen.items() if text]
+    return report
 
 
 def _needs(item: pytest.Item) -> tuple[str, ...]:

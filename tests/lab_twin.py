@@ -34,6 +34,16 @@ LIVE_PORTS = (
     "ovs-vsctl --bare --columns=name find Interface external_ids:iface-id!=none | grep -E '^(qr|qg)-' || :"
 )
 MARKER = f"/run/hotspare/{GATEWAY}.gateway"
+_LOOK = """
+ip -n qrouter-{0} -brief address || exit 0
+ip -n qrouter-{0} neigh
+ip netns exec qrouter-{0} iptables-save -t nat | grep -e DNAT -e SNAT
+for port in $(ip -n qrouter-{0} -brief link | grep -oE '^q[rg]-[^ @]+'); do
+    ovs-vsctl --bare --columns=name,tag,other_config list Port $port
+    ovs-vsctl --bare --columns=ofport,error,external_ids list Interface $port
+done
+"""
+"""What a node has of a router."""
 _ETH_P_ALL = 3  # linux/if_ether.h
 _SO_TIMESTAMPNS = 35  # asm-generic/socket.h
 _MAC_OF_NEUTRON = b"\xfa\x16\x3e"
@@ -140,11 +150,12 @@ class Twin:
         """As a node tells it that nothing is done to."""
         return crm_mon_xml.read(self.lab.ssh(WITNESS, " ".join(crm_mon_xml.CRM_MON)))
 
-    def is_served(self) -> bool:
-        """Whether every floating IP answers from outside."""
+    def unserved(self) -> dict[str, str]:
+        """Router → its floating IP that does not answer from outside within a second."""
         topology = json.loads(self.lab.layout.topology_json.read_text())
-        asks = [f"ping -q -c 1 -W 1 {router['floating_ip']} >/dev/null" for router in topology["routers"]]
-        return self.lab.ssh("ext", f"{{ {' && '.join(asks)}; }} && echo yes || :") != ""
+        routers = {router["floating_ip"]: router["id"] for router in topology["routers"]}
+        asks = [f"{{ ping -q -c 1 -W 1 {address} >/dev/null || echo {address}; }}" for address in routers]
+        return {routers[address]: address for address in self.lab.ssh("ext", "; ".join(asks)).split()}
 
     def served_by(self, node: str, *, with_agents: bool = False, within_s: float = 120) -> None:
         """The node carries the gateway, and every router passes packets; its agents run, if that is asked for."""
@@ -153,9 +164,16 @@ class Twin:
             cluster = self._cluster()
             agents = agents_of(GATEWAY) if with_agents else ()
             running = all(list(cluster.running_on(agent)) == [node] for agent in agents)
-            return list(cluster.promoted_on(GATEWAY)) == [node] and running and self.is_served()
+            return list(cluster.promoted_on(GATEWAY)) == [node] and running and not self.unserved()
 
-        eventually(serves, within_s=within_s, what=lambda: f"{node} serves all routers: {self._cluster()}")
+        eventually(serves, within_s=within_s, what=lambda: f"{node} serves all routers\n{self._seen(node)}")
+
+    def _seen(self, node: str) -> str:
+        """What somebody asks for first where routers are not served: the cluster's words, and the routers' on the node."""
+        said = [self.lab.ssh(WITNESS, "crm_mon -1rfA")]
+        for router, address in self.unserved().items():
+            said += [f"{address} does not answer; router {router} on {node}:", self.lab.ssh(node, _LOOK.format(router))]
+        return "\n".join(said)
 
     def ipv6(self, node: str) -> frozenset[str]:
         """The addresses of the routers' devices there that have one that somebody gave them, those of the link too."""

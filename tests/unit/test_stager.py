@@ -307,6 +307,8 @@ async def test_a_spare_that_is_retired_ends_when_its_twin_is_gone_and_a_carrier_
     net1, net2 = machines()
     await fresh(net2)
     net2.stager.retire()
+    going = net2.stager.state()
+    assert (going.twin, going.equal_s, going.trouble) == ("none", None, "the twin is none: it is taken away")
     await until(net2.running.done, within_s=30)
     assert not net2.node.namespaces
     assert not net2.node.plugs

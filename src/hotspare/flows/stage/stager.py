@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hotspare.flows.stage.carrier import Carrier
@@ -289,6 +289,8 @@ class Stager:
         if self._role is Role.CARRIER:
             return self._carriers_state()
         fresh = self.spare.freshness()
+        if self._retirement.is_set():  # what is still here goes: nobody may count on it
+            fresh = replace(fresh, equal_s=None)
         told = self.spare.standings()
         self._score = freshness.score(fresh, self._score, stale_after_s=self._settings.stale_after_s)
         score = freshness.Score(self._score)
@@ -326,6 +328,8 @@ class Stager:
         )
 
     def _why_stale(self) -> str:
+        if self._retirement.is_set():
+            return "it is taken away"
         if not self._subscriber.carriers():
             return "no peer says that it carries the gateway"
         return "it is being staged"
