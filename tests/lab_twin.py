@@ -169,7 +169,7 @@ class Twin:
         eventually(serves, within_s=within_s, what=lambda: f"{node} serves all routers\n{self._seen(node)}")
 
     def _seen(self, node: str) -> str:
-        """What somebody asks for first where routers are not served: the cluster's words, and the routers' on the node."""
+        """What is asked for first where routers are not served: the cluster, and what the node has of them."""
         said = [self.lab.ssh(WITNESS, "crm_mon -1rfA")]
         for router, address in self.unserved().items():
             said += [f"{address} does not answer; router {router} on {node}:", self.lab.ssh(node, _LOOK.format(router))]
