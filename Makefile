@@ -38,9 +38,13 @@ check: venv ## lint, types, layers, unit tests: no root, no lab
 	$(BIN)/pytest -q -n 2 -m 'not lab'
 
 .PHONY: test
-test: venv host ## all tests, with a lab (root, Debian 12)
+test: venv host ## all tests but the long ones, with labs (root, Debian 12)
 	@scripts/lint $(BIN)
-	$(BIN)/pytest -n 2 --dist each  # the second process has what needs no whole lab: tests/conftest.py
+	$(BIN)/pytest -n 2 --dist each -m 'not long'  # the second process has what needs no whole lab: tests/conftest.py
+
+.PHONY: test-long
+test-long: venv host ## the tests that take many minutes: takeovers in a row, and the recipe
+	$(BIN)/pytest -m long
 
 .PHONY: bench
 bench: venv host ## measure beside the peers: make bench NAME=agents (root, Debian 12)

@@ -255,6 +255,7 @@ def test_a_node_that_dies_while_it_is_demoted_leaves_all_routers_to_its_twin(twi
     assert heard.turns() == [old, new]
 
 
+@pytest.mark.long
 def test_ten_takeovers_in_a_row_lose_no_router_and_never_have_two_nodes_speak(twin):
     nodes = twin.standing()
     begun = twin.lab.ssh(WITNESS, "date +%s").strip()
@@ -276,6 +277,7 @@ def test_ten_takeovers_in_a_row_lose_no_router_and_never_have_two_nodes_speak(tw
     assert all(" cold=0 " in line for line in promotions), promotions
 
 
+@pytest.mark.long
 def test_takeovers_over_and_back_lose_nothing(twin, tmp_path):
     """At the end: by now Open vSwitch was restarted and an agent at work under the twins."""
     carriers = [drilled(twin, tmp_path / str(turn), "standby")["carrier"] for turn in range(2)]

@@ -13,6 +13,7 @@ from lab_parts import Lab, eventually
 
 pytestmark = [
     pytest.mark.lab,
+    pytest.mark.long,
     pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),  # of openstacksdk, about itself
 ]
 
