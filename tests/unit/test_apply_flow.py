@@ -109,6 +109,30 @@ def test_what_is_missing_is_said_when_nothing_is_under_way_any_more() -> None:
     assert line == "the cluster has no quorum"
 
 
+def test_what_is_missing_for_no_reason_may_come_with_the_next_look_of_pacemakers_own() -> None:
+    """It takes no notice of a failure while actions are under way, and looks again once in a recheck interval."""
+    agents = tuple(replace(one, nodes=()) if one.id == "neutron-gateway-ovs" else one for one in WORKING.resources)
+    forgotten = replace(WORKING, resources=agents)
+
+    def told_after(comes_s: float) -> tuple[flow.Verified, float]:
+        clock_s = 0.0
+
+        def now() -> float:
+            nonlocal clock_s
+            clock_s += 0.1
+            return clock_s
+
+        nodes = WorldNodes(says=lambda: WORKING if clock_s > comes_s else forgotten)
+        verdict = asyncio.run(flow.verify(JOB, nodes, flow.Watcher(), changed=True, now=now, poll_s=0))
+        return verdict, clock_s
+
+    verdict, _ = told_after(SPEC.cluster.recheck_s + 5)
+    assert verdict == flow.Verified(())
+    verdict, took_s = told_after(1000)
+    assert verdict.missing == ("neutron-gateway-ovs: runs on no node, belongs beside neutron-gateway",)
+    assert took_s < SPEC.cluster.recheck_s + flow.STILL_S + 5
+
+
 def test_a_cluster_that_nobody_can_tell_of_is_neither_well_nor_unwell() -> None:
     def silent() -> ClusterStatus:
         raise NotReachableError("net3: gone")

@@ -13,6 +13,11 @@ def missing(spec: Spec, status: ClusterStatus) -> tuple[str, ...]:
     return tuple(_missing(spec, status))
 
 
+def is_explained(spec: Spec, status: ClusterStatus) -> bool:
+    """Whether the cluster gives a reason why it does no more: a node, a failure, a block, an operator's word."""
+    return status.maintenance or any(_members(tuple(spec.nodes), status)) or any(_unwell(status))
+
+
 def members_missing(members: tuple[str, ...], status: ClusterStatus) -> tuple[str, ...]:
     """What is still to come before the cluster may be configured."""
     return tuple(_members(members, status))
