@@ -27,7 +27,7 @@ VERIFY_LIMIT_S = 240.0
 STILL_S = 30.0
 """After so long with nothing under way and the same things missing, for a reason that is known, nobody is about to
 bring them. Without one Pacemaker is given its next look of its own as well, every `cluster-recheck-interval`: it takes
-no notice of a monitor's failure while actions are under way that were begun together with the monitor (2.1.5, measured).
+no notice of a monitor's failure while actions are under way that were begun together with it (2.1.5, measured).
 """
 
 CALM_S = 2.0
