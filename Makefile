@@ -43,7 +43,7 @@ test: venv host ## all tests but the long ones, with labs (root, Debian 12)
 	$(BIN)/pytest -n 2 --dist each -m 'not long'  # the second process has what needs no whole lab: tests/conftest.py
 
 .PHONY: test-long
-test-long: venv host ## the tests that take many minutes: takeovers in a row, and the recipe
+test-long: venv host ## what takes an hour more: takeovers in a row, bad luck, the recipe
 	$(BIN)/pytest -m long
 
 .PHONY: bench

@@ -57,8 +57,14 @@ class LabPool:
 
     def daemon(self) -> str:
         """The node that the rescheduler runs on."""
-        (node,) = self.status().running_on(RESCHEDULER)
-        return node
+        running: list[str] = []
+
+        def one() -> bool:
+            running[:] = self.status().running_on(RESCHEDULER)
+            return len(running) == 1
+
+        eventually(one, within_s=60, what=lambda: f"{RESCHEDULER} runs on one node, not on {running}")
+        return running[0]
 
     def daemon_pid(self, node: str) -> str:
         """The rescheduler's process there; empty where there is none."""

@@ -22,6 +22,7 @@ from lab_routers import NODES, bound
 
 pytestmark = [
     pytest.mark.lab,
+    pytest.mark.long,
     pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),  # of openstacksdk, about itself
 ]
 

@@ -26,6 +26,7 @@ from lab_routers import pooled
 
 pytestmark = [
     pytest.mark.lab,
+    pytest.mark.long,
     pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),  # of openstacksdk, about itself
 ]
 

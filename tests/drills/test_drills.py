@@ -48,6 +48,7 @@ def test_the_routers_of_a_node_that_loses_its_power_come_back_elsewhere(cluster,
         assert (tmp_path / name).stat().st_size > 0
 
 
+@pytest.mark.long
 def test_nodes_in_standby_hand_their_routers_over_and_back_and_keep_nothing(cluster, tmp_path):
     carriers = []
     for turn in range(3):

@@ -22,6 +22,7 @@ from lab_twin import DRILL_LIMIT_S, FRESH_S
 
 pytestmark = [
     pytest.mark.lab,
+    pytest.mark.long,
     pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),  # of openstacksdk, about itself
 ]
 

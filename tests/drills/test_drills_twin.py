@@ -134,6 +134,7 @@ def test_an_agent_that_somebody_starts_on_a_spare_lets_nothing_go(twin):
     assert not heard.frames
 
 
+@pytest.mark.long
 def test_a_takeover_over_and_back_serves_every_router_and_leaves_nothing_behind(twin):
     for _turn in range(2):
         twin.fresh()
@@ -220,6 +221,7 @@ def test_a_carrier_that_loses_both_rings_is_fenced_and_its_twin_takes_over(twin)
     assert heard.turns() == [old, new]
 
 
+@pytest.mark.long
 def test_a_node_that_dies_while_it_is_promoted_leaves_all_routers_to_the_one_that_gave_them_up(twin):
     old, new = twin.standing()
     with overhearing(twin.lab, old, new) as heard:
@@ -236,6 +238,7 @@ def test_a_node_that_dies_while_it_is_promoted_leaves_all_routers_to_the_one_tha
     assert heard.turns() in ([old], [old, new, old])
 
 
+@pytest.mark.long
 def test_a_node_that_dies_while_it_is_demoted_leaves_all_routers_to_its_twin(twin):
     """Its stager hangs, so that the demotion takes long enough to be met."""
     old, new = twin.standing()

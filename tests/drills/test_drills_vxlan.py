@@ -8,6 +8,7 @@ from lab_twin import Twin, drilled, overhearing, silent
 
 pytestmark = [
     pytest.mark.lab,
+    pytest.mark.long,
     pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),  # of openstacksdk, about itself
 ]
 
