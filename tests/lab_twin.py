@@ -34,7 +34,7 @@ LIVE_PORTS = (
     "ovs-vsctl --bare --columns=name find Interface external_ids:iface-id!=none | grep -E '^(qr|qg)-' || :"
 )
 MARKER = f"/run/hotspare/{GATEWAY}.gateway"
-_LOOK = """
+_PARTS_OF_A_ROUTER = """
 ip -n qrouter-{0} -brief address || exit 0
 ip -n qrouter-{0} neigh
 ip netns exec qrouter-{0} iptables-save -t nat | grep -e DNAT -e SNAT
@@ -166,13 +166,14 @@ class Twin:
             running = all(list(cluster.running_on(agent)) == [node] for agent in agents)
             return list(cluster.promoted_on(GATEWAY)) == [node] and running and not self.unserved()
 
-        eventually(serves, within_s=within_s, what=lambda: f"{node} serves all routers\n{self._seen(node)}")
+        eventually(serves, within_s=within_s, what=lambda: f"{node} serves all routers\n{self._unserved_on(node)}")
 
-    def _seen(self, node: str) -> str:
-        """What is asked for first where routers are not served: the cluster, and what the node has of them."""
-        said = [self.lab.ssh(WITNESS, "crm_mon -1rfA")]
+    def _unserved_on(self, node: str) -> str:
+        """What the node has of the routers that do not answer. How the cluster stands every failure tells."""
+        said = []
         for router, address in self.unserved().items():
-            said += [f"{address} does not answer; router {router} on {node}:", self.lab.ssh(node, _LOOK.format(router))]
+            parts = self.lab.ssh(node, _PARTS_OF_A_ROUTER.format(router))
+            said.append(f"{address} does not answer; router {router} on {node}:\n{parts}")
         return "\n".join(said)
 
     def ipv6(self, node: str) -> frozenset[str]:
