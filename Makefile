@@ -40,11 +40,11 @@ check: venv ## lint, types, layers, unit tests: no root, no lab
 .PHONY: test
 test: venv host ## all tests but the long ones, with labs (root, Debian 12)
 	@scripts/lint $(BIN)
-	@# The second process has what needs no whole lab (tests/conftest.py), so no share of the whole can be told.
+	@# Each process has its own part (tests/conftest.py), so no share of the whole can be told.
 	$(BIN)/pytest -n 2 --dist each -m 'not long' -o console_output_style=classic
 
 .PHONY: test-long
-test-long: venv host ## what takes an hour more: takeovers in a row, bad luck, the recipe
+test-long: venv host ## what takes many minutes each: takeovers in a row, bad luck, the recipe
 	$(BIN)/pytest -m long
 
 .PHONY: bench

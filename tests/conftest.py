@@ -8,8 +8,8 @@ HOTSPARE_TEST_POOL_LAB names that of the pool (default `testpool`), HOTSPARE_TES
 HOTSPARE_TEST_VXLAN_LAB that of tenants in tunnels (`testvxlan`). A lab goes as soon as the last file whose tests need
 it is over: what stays up takes time from the others.
 
-Side by side (`pytest -n 2 --dist each`) the first process runs what needs `lab`, and the second the rest. By marks,
-`--dist loadgroup` would say the same, but it cannot name groups with this pytest.
+Side by side (`pytest -n 2 --dist each`) the first process runs what needs `lab` or nothing at all, and the second the
+rest, which takes longer. By marks, `--dist loadgroup` would say the same, but it cannot name groups with this pytest.
 """
 
 import os
@@ -49,8 +49,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Keeps this process's share, and when each lab will have done its part of it."""
     mine = getattr(config, "workerinput", {})
     if mine.get("shared_out"):
-        with_lab = mine["workerid"] == "gw0"
-        items[:] = [item for item in items if ("lab" in _needs(item)) == with_lab]
+        first = mine["workerid"] == "gw0"
+        items[:] = [item for item in items if _is_of_the_first(item) == first]
     config.stash[_LAST_FILES] = {lab: item.path for item in items for lab in LABS if lab in _needs(item)}
 
 
@@ -74,6 +74,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         seen = {(lab.name, node): seen_by_controller(lab, node) for lab, node in nodes}
         report.sections += [(f"lab {lab}, its controller {node}", text) for (lab, node), text in seen.items() if text]
     return report
+
+
+def _is_of_the_first(item: pytest.Item) -> bool:
+    return "lab" in _needs(item) or item.get_closest_marker("lab") is None
 
 
 def _needs(item: pytest.Item) -> tuple[str, ...]:
