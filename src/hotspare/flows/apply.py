@@ -205,7 +205,8 @@ async def verify(
     until_s = now() + limit_s
     missing: tuple[str, ...] = ()
     still_since_s = now()
-    calm_s, patience_s = CALM_S if changed else 0.0, STILL_S
+    calm_s = CALM_S if changed else 0.0
+    patience_s = STILL_S
     while True:
         try:
             status = await cluster_status(job.spec, nodes)
