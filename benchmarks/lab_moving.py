@@ -333,7 +333,7 @@ def _notes(idle_s: Mapping[str, float]) -> list[str]:
         "The rescheduler is on a node that stays, and has begun before.",
         (
             "CPU time from before the power cut until all answer, on the controller and on the nodes that stay; "
-            "server, agents and prober share this machine's cores, and the server goes before the agents, as where it has "
-            "a machine of its own."
+            "server, agents and prober share this machine's cores, and the server goes before the agents, as where it "
+            "has a machine of its own."
         ),
     ]
