@@ -133,6 +133,36 @@ def test_what_is_missing_for_no_reason_may_come_with_the_next_look_of_pacemakers
     assert took_s < SPEC.cluster.recheck_s + flow.STILL_S + 5
 
 
+def test_a_cluster_that_gets_on_is_waited_for_and_one_that_goes_round_in_circles_is_not() -> None:
+    """Ten resources that start one after the other, a minute and a half each, take longer than the limit."""
+    clock_s = 0.0
+
+    def now() -> float:
+        nonlocal clock_s
+        clock_s += 1.0
+        return clock_s
+
+    def told(pending: Callable[[], int]) -> flow.Verified:
+        nonlocal clock_s
+        clock_s = 0.0
+        resources = WORKING.resources
+
+        def says() -> ClusterStatus:
+            busy = tuple(
+                replace(one, pending="Monitoring" if n < pending() else None) for n, one in enumerate(resources)
+            )
+            return replace(WORKING, resources=busy)
+
+        nodes = WorldNodes(says=says)
+        return asyncio.run(flow.verify(JOB, nodes, flow.Watcher(), changed=True, now=now, poll_s=0))
+
+    at_first = len(WORKING.resources)
+    assert told(lambda: max(0, at_first - int(clock_s / 90))) == flow.Verified(())
+    assert clock_s > flow.VERIFY_LIMIT_S
+    assert len(told(lambda: 1 + int(clock_s / 7) % 2).missing) in (1, 2)
+    assert clock_s < 2 * flow.VERIFY_LIMIT_S
+
+
 def test_a_cluster_that_nobody_can_tell_of_is_neither_well_nor_unwell() -> None:
     def silent() -> ClusterStatus:
         raise NotReachableError("net3: gone")

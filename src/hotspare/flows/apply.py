@@ -1,6 +1,7 @@
 """From the file to a running cluster: observe → plan → apply → verify."""
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -23,7 +24,8 @@ from hotspare.ports import Dispatcher, Nodes
 
 POLL_S = 1.0
 VERIFY_LIMIT_S = 240.0
-"""Fence devices 20 s, gateway 60 s, three agents one after the other up to 120 s; in practice half a minute."""
+"""So long without getting on: fence devices 20 s, gateway 60 s, three agents one after the other up to 120 s. In practice
+all of it takes half a minute; many gateways on a busy cluster take longer, one after the other."""
 STILL_S = 30.0
 """After so long with nothing under way and the same things missing, for a reason that is known, nobody is about to
 bring them. Without one Pacemaker is given its next look of its own as well, every `cluster-recheck-interval`: it takes
@@ -201,8 +203,10 @@ async def verify(
     limit_s: float = VERIFY_LIMIT_S,
     poll_s: float = POLL_S,
 ) -> Verified:
-    """Whether the cluster does what the file says, as soon as that can be said, at the latest after `limit_s`."""
-    until_s = now() + limit_s
+    """Whether the cluster does what the file says, as soon as that can be said, at the latest when for `limit_s` no less
+    was missing than ever before.
+    """
+    until_s, least = now() + limit_s, sys.maxsize
     missing: tuple[str, ...] = ()
     still_since_s = now()
     calm_s = CALM_S if changed else 0.0
@@ -216,6 +220,8 @@ async def verify(
         else:
             before, missing = missing, settled.missing(job.spec, status)
             verdict = Verified(missing)
+            if len(missing) < least:
+                until_s, least = now() + limit_s, len(missing)
             if missing != before or not status.settled:
                 still_since_s = now()
                 patience_s = STILL_S if settled.is_explained(job.spec, status) else STILL_S + job.spec.cluster.recheck_s
