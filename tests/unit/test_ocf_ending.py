@@ -80,6 +80,17 @@ def test_a_daemon_that_lives_at_the_deadline_has_not(tmp_path):
         assert service(tmp_path, daemon).end(grace_s=0.1, deadline=time.monotonic() - 1) == [daemon]
 
 
+def test_what_is_killed_is_not_asked(tmp_path):
+    said = tmp_path / "said"
+    script = f"trap 'echo asked >{said}' TERM; echo begun >{said}; while :; do sleep 0.05; done"
+    with subprocess.Popen(["bash", "-c", script], start_new_session=True) as started:
+        while not said.exists() or not said.read_text():
+            assert started.poll() is None
+        now = identity.stat(started.pid)
+        assert ending.kill([identity.Process(now.pid, now.start_ticks)], deadline=time.monotonic() + 20) == []
+        assert (started.wait(20), said.read_text()) == (-9, "begun\n")
+
+
 class Place:
     """A node on which an agent is started anew, the first so many times that one is ended."""
 

@@ -24,8 +24,9 @@ from hotspare.ports import Dispatcher, Nodes
 
 POLL_S = 1.0
 VERIFY_LIMIT_S = 240.0
-"""So long without getting on: fence devices 20 s, gateway 60 s, three agents one after the other up to 120 s. In practice
-all of it takes half a minute; many gateways on a busy cluster take longer, one after the other."""
+"""So long without getting on: fence devices 20 s, gateway 60 s, three agents one after the other up to 120 s. In
+practice all of it takes half a minute; several gateways on a busy cluster take longer than this, one after the other.
+"""
 STILL_S = 30.0
 """After so long with nothing under way and the same things missing, for a reason that is known, nobody is about to
 bring them. Without one Pacemaker is given its next look of its own as well, every `cluster-recheck-interval`: it takes
@@ -203,8 +204,8 @@ async def verify(
     limit_s: float = VERIFY_LIMIT_S,
     poll_s: float = POLL_S,
 ) -> Verified:
-    """Whether the cluster does what the file says, as soon as that can be said, at the latest when for `limit_s` no less
-    was missing than ever before.
+    """Whether the cluster does what the file says, as soon as that can be said, at the latest when what is missing has
+    not become less for `limit_s`.
     """
     until_s, least = now() + limit_s, sys.maxsize
     missing: tuple[str, ...] = ()

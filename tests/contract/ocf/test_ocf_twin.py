@@ -37,8 +37,11 @@ def promote():
     transact("set", "port", "{port}", "tag=7", "vlan_mode=access", "trunks=[]")
 def demote():
     os.system("ps -eo args >/run/at-demotion")
+    if want("nothing-to-park"):
+        return {"parked": 0}
     if not want("lying"):
         transact("set", "port", "{port}", "tag=4095", "vlan_mode=trunk", "trunks=4095")
+    return {"parked": len(ports())}
 def drop():
     for port in ports():
         subprocess.run(["ovs-vsctl", "del-port", port], check=True)
@@ -264,20 +267,22 @@ def test_a_demotion_needs_no_stager_to_be_silent_and_to_keep_the_twin(prepared: 
     node.wait(lambda: gateway(node, "monitor").code == 0, within_s=10, until="the spare is well")
 
 
-def test_before_the_routers_are_silent_ends_only_what_says_no_farewell(prepared: OcfNode) -> None:
-    """radvd tells hosts that the router is none any more, and they would give up their default route."""
+def test_what_serves_the_routers_ends_before_they_are_silent_and_without_a_farewell(prepared: OcfNode) -> None:
+    """The routers are without service from their silence on, so nothing else is left for then. radvd tells hosts that
+    the router is none any more when it is asked to end, and they would give up their default route.
+    """
     node = prepared
     (router,) = spare_with_twin(node, 1)
     assert gateway(node, "promote").code == 0
-    for program, argument in (("haproxy", "2004"), ("radvd", "2005")):
-        enter = f"ip netns exec {router.namespace} bash -c 'exec -a {program} sleep {argument}'"
+    script = 'trap "touch /run/want/farewell" TERM; touch /run/want/$0; while :; do sleep 0.1; done'
+    for program in ("haproxy", "radvd"):
+        enter = f"ip netns exec {router.namespace} bash -c 'exec -a {program} bash -c \"$1\" {program}' - '{script}'"
         node.shell(f"setsid {enter} >/dev/null 2>&1 &")
-        node.wait(lambda line=f"{program} {argument}": bool(node.processes(line)), within_s=10, until="it lives there")
+        node.wait(lambda word=program: word in node.run("ls", "/run/want"), within_s=10, until="it lives there")
     assert gateway(node, "demote").code == 0
-    alive = node.run("cat", "/run/at-demotion").splitlines()
-    assert "radvd 2005" in alive
-    assert "haproxy 2004" not in alive
-    assert not node.processes("radvd 2005")
+    alive = node.run("cat", "/run/at-demotion")
+    assert [program for program in ("haproxy", "radvd") if f"{program} -c" in alive] == []
+    assert "farewell" not in node.run("ls", "/run/want")
 
 
 def test_what_the_agent_parks_by_itself_can_be_found_by_nobody_but_a_stager(prepared: OcfNode) -> None:
@@ -295,12 +300,19 @@ def test_what_the_agent_parks_by_itself_can_be_found_by_nobody_but_a_stager(prep
     assert f'tag="{LOCAL_VLAN}"' in node.run("ovs-vsctl", "get", "port", router.qr, "other_config")
 
 
-def test_a_demotion_without_open_vswitch_cleans_until_all_is_silent(prepared: OcfNode) -> None:
+@pytest.mark.parametrize("before", ["forwards", "parked, and nobody knows whether Open vSwitch did it"])
+def test_a_demotion_without_open_vswitch_cleans_until_all_is_silent(prepared: OcfNode, before: str) -> None:
     node = prepared
     routers = spare_with_twin(node)
     assert gateway(node, "promote").code == 0
-    want(node, lying="")
     node.shell("kill -STOP $(cat /run/openvswitch/ovs-vswitchd.pid)")
+    if before == "forwards":
+        want(node, lying="")
+    else:
+        parked = "tag=4095 vlan_mode=trunk trunks=4095"
+        words = [f"-- set port {name} {parked}" for one in routers for name in (one.qr, one.qg)]
+        node.shell("ovs-vsctl --no-wait " + " ".join(words))
+        want(node, nothing_to_park="")
     demoted = gateway(node, "demote", timeout_s=40)
     node.shell("kill -CONT $(cat /run/openvswitch/ovs-vswitchd.pid)")
     assert demoted.code == 0

@@ -68,13 +68,26 @@ def end(processes: Iterable[Process], *, grace_s: float, deadline: float) -> lis
         for handle in opened:
             handle.signal(signal.SIGTERM)
             handle.signal(signal.SIGCONT)  # one that is stopped by a signal would not see TERM before it
-        alive = _wait(opened, min(time.monotonic() + grace_s, deadline))
-        for handle in alive:
-            handle.signal(signal.SIGKILL)
-        return [handle.process for handle in _wait(alive, min(time.monotonic() + _KILLED_WAIT_S, deadline))]
+        return _killed(_wait(opened, min(time.monotonic() + grace_s, deadline)), deadline)
     finally:
         for handle in opened:
             handle.close()
+
+
+def kill(processes: Iterable[Process], *, deadline: float) -> list[Process]:
+    """The processes have ended without a last word. Returns those which even KILL did not end by the deadline."""
+    opened = handles(processes)
+    try:
+        return _killed(opened, deadline)
+    finally:
+        for handle in opened:
+            handle.close()
+
+
+def _killed(opened: list[Handle], deadline: float) -> list[Process]:
+    for handle in opened:
+        handle.signal(signal.SIGKILL)
+    return [handle.process for handle in _wait(opened, min(time.monotonic() + _KILLED_WAIT_S, deadline))]
 
 
 def _wait(opened: list[Handle], until: float) -> list[Handle]:

@@ -14,11 +14,11 @@ from hotspare_ocf.cleaning import NAMESPACES, Plan, is_parked, others, plan_clea
 from hotspare_ocf.codes import OcfError
 from hotspare_ocf.identity import Process
 from hotspare_ocf.look import NETNS_DIR, look
-from hotspare_ocf.node import DEAD_VLAN, Helper, Node, Port, Resident
+from hotspare_ocf.node import DEAD_VLAN, Node, Port, Resident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from hotspare_ocf.cleaning import Mine
     from hotspare_ocf.dhcp_networks import Networks
@@ -31,9 +31,6 @@ _ANSWER_WAIT_S = 3.0
 _DELETE_WAIT_S = 15.0
 _GRACE_S = 0.5
 """haproxy, radvd and keepalived end at once on TERM; what does not is killed. Their state is of no use to anybody."""
-
-_PROXY = "haproxy"
-"""Of metadata."""
 
 _ROUNDS_MAX = 3
 """A helper or an agent that was just being started, or a port just being plugged, is found by the next look."""
@@ -117,48 +114,49 @@ def carry_out(place: Place, node: Node, *, owner: str, keep: frozenset[str]) -> 
     return node
 
 
-def park(place: Site, *, programs: tuple[bytes, ...], is_ours: Mine, owner: str, silence: Callable[[], None]) -> bool:
+def park(place: Site, *, programs: tuple[bytes, ...], is_ours: Mine, owner: str, silence: Callable[[], bool]) -> bool:
     """Whether every router on the node is parked, ovs-vswitchd has confirmed it, no process serves one, and a second
     look has seen that. Namespaces stay as they are, with links up: a twin of gateway `owner`. Takes one transaction,
     whatever the number of routers; where false is returned, a cleaning has to be the proof.
 
-    Agents of the given programs must not run, as for `clean`. `silence` may park what there is sooner. From then on the
-    routers are without service, so what may be done before is: to end a hundred proxies takes a tenth of a second. Of
-    the others radvd and keepalived would tell the routers' hosts that they go, and end when nothing gets out any more.
+    Agents of the given programs must not run, as for `clean`. `silence` may park what there is, and says whether it
+    did. From then on the routers are without service, so what may be done before is, and one look is left: the proof.
 
     Raises:
         OcfError: a stranger's agent runs, or another cleaning.
     """
     with Alone(place.deadline):
         begun = time.monotonic()
-        node = _without_agents(place, programs, is_ours, frozenset())
-        _end([one for one in node.residents if one.program == _PROXY], place)
-        silence()
-        node = _without_agents(place, programs, is_ours, frozenset())
-        for _ in range(_ROUNDS_MAX):
+        _kill(_without_agents(place, programs, is_ours, frozenset()), place)
+        silent = time.monotonic()
+        is_confirmed, parked = silence(), 0
+        for _ in range(1 + _ROUNDS_MAX):
+            node = _without_agents(place, programs, is_ours, frozenset())
             if node.switch is None:
                 events.tell("park.blind", resource=owner, reason=node.switch_trouble)
                 return False
+            if is_confirmed and is_parked(node):
+                now = time.monotonic()
+                events.tell("park.finished", resource=owner, took_s=now - begun, silent_s=now - silent, ports=parked)
+                return True
             troubles: list[str] = []
             # It is asked even if no port is live: an earlier call may have parked them without a confirmation.
             if not _change(place, _parked_and_hidden(place, node.switch.ports, owner), _PARK_WAIT_S, troubles):
                 events.tell("park.unconfirmed", resource=owner, reason="; ".join(troubles))
                 return False
-            _end([*node.helpers, *node.residents], place)
-            parked = sum(port.is_live for port in node.switch.ports)
-            node = place.look()
-            if is_parked(node):
-                took_s = time.monotonic() - begun
-                events.tell("park.finished", resource=owner, took_s=took_s, ports=parked)
-                return True
+            is_confirmed, parked = True, parked + sum(port.is_live for port in node.switch.ports)
+            _kill(node, place)
         return False
 
 
-def _end(processes: Iterable[Helper | Resident], place: Site) -> None:
-    """They have ended, or cannot be killed: the look that follows is the judge."""
-    from hotspare_ocf import ending
+def _kill(node: Node, place: Site) -> None:
+    """Nothing serves a router any more, or it cannot be killed: the look that follows is the judge. Asked to end, radvd
+    and keepalived would tell the routers' hosts that they go.
+    """
+    if serving := [*node.helpers, *node.residents]:
+        from hotspare_ocf import ending
 
-    ending.end([Process(one.pid, one.start_ticks) for one in processes], grace_s=_GRACE_S, deadline=place.deadline)
+        ending.kill([Process(one.pid, one.start_ticks) for one in serving], deadline=place.deadline)
 
 
 def _without_agents(place: Place, programs: tuple[bytes, ...], is_ours: Mine, keep: frozenset[str]) -> Node:

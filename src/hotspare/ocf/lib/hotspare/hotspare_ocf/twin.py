@@ -75,15 +75,18 @@ def silenced(call: Call, is_ours: Mine) -> bool:
 
     is_asked = False
 
-    def ask() -> None:
+    def ask() -> bool:
         nonlocal is_asked
         is_asked = True
+        within_s = min(_ASK_MAX_S, call.remaining_s() * _SHARE_DEMOTE)
         try:
-            stager.asked(call["gateway"], "demote", within_s=min(_ASK_MAX_S, call.remaining_s() * _SHARE_DEMOTE))
+            # Where it had nothing to park, an earlier one may have parked all without a confirmation.
+            return bool(stager.asked(call["gateway"], "demote", within_s=within_s).get("parked"))
         except StagerError as error:
             # Whatever it still has in hand is not carried out after the proof.
             _tell("demote.unasked", call, str(error))
             stager.stop(call["gateway"], deadline=call.deadline)
+            return False
 
     try:
         return sweep.park(sweep.site(call), programs=look.PROGRAMS, is_ours=is_ours, owner=call["gateway"], silence=ask)
