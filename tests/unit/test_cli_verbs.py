@@ -31,6 +31,15 @@ WITHOUT_JSON = {"lab shell", "lab ssh", "metrics"}
 """The first two become another command; the last has a format of its own."""
 
 
+def test_the_modules_of_a_verb_are_known_before_they_are_imported():
+    """Only these are imported when it is called."""
+    found = {
+        (command.callback.__module__.rpartition(".")[2], name.partition(" ")[0]) for name, command in VERBS.items()
+    }
+    told = importlib.import_module("hotspare.faces.cli.app")._VERBS
+    assert found == {(module, verb) for module, verbs in told.items() for verb in verbs}
+
+
 @pytest.mark.parametrize("name", VERBS)
 def test_every_verb_has_an_example_and_gives_json(name):
     command = VERBS[name]

@@ -57,17 +57,30 @@ def exit_code(error: HotspareError) -> int:
             return EXIT_BAD_STATE
 
 
-def _add_verbs() -> None:
-    """Each module of this package registers its verbs on `app` when it is imported."""
-    # The lab's verbs need nothing that draws or speaks to a cloud, and start in a tenth of the time without it.
-    every = ("cluster", "status", "metrics", "clean", "moving", "drill", "compare", "lab")
-    for module in ("lab",) if sys.argv[1:2] == ["lab"] else every:
+_VERBS = {
+    "cluster": ("plan", "apply"),
+    "status": ("status",),
+    "metrics": ("metrics",),
+    "clean": ("clean",),
+    "moving": ("drain", "undrain", "rebalance", "takeover"),
+    "drill": ("drill",),
+    "compare": ("drill",),
+    "lab": ("lab",),
+}
+"""Modules of this package in the order of the help, each with the verbs for which it has to be imported: then they are
+on `app`.
+"""
+
+
+def _add_verbs(word: str = "") -> None:
+    """Of the module that has this verb; of all where none has. To import all of them takes a second of CPU time."""
+    for module in [module for module, verbs in _VERBS.items() if word in verbs] or _VERBS:
         importlib.import_module(f"hotspare.faces.cli.{module}")
 
 
 def main() -> None:
     """Run one command; every expected error is told in words, with what to do, and has an exit code."""
-    _add_verbs()
+    _add_verbs("".join(sys.argv[1:2]))
     try:
         app()
     except HotspareError as error:
