@@ -91,6 +91,21 @@ async def test_what_changes_on_the_carrier_is_in_the_twin_within_two_seconds():
 
 
 @story
+async def test_a_twin_of_a_carrier_that_changes_all_the_time_is_as_old_as_it_is_and_no_cold_one():
+    """A router that comes while another one is staged is no reason to know nothing any more of those that there are."""
+    net1, net2 = machines()
+    await fresh(net2)
+    ages = []
+    for number in range(100):
+        (net1.agents_make if number % 2 == 0 else net1.agents_remove)(THREE)
+        for _ in range(7):
+            await asyncio.sleep(0.01)
+            ages.append(net2.stager.state().equal_s)
+    assert None not in ages
+    await until(lambda: has_twins(net2, ONE, TWO), within_s=2)
+
+
+@story
 async def test_flows_that_come_after_the_ports_are_in_the_twin_too():
     net1, net2 = machines()
     await fresh(net2)

@@ -196,9 +196,9 @@ class Spare:
         else:
             self._hindered = {}
         self._cold = left_out(wanted, seen)
-        if wanted is not self.wanted:
+        if seen.carried:
             self.has_none()
-        elif not steps:
+        elif not steps and wanted is self.wanted:
             self._is_staged, self._trouble, self._staged = True, "", seen
             self.freshness()
         await self._mend(anew=bool(steps))
