@@ -3,6 +3,7 @@
 from copy import deepcopy
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twin_node import GATEWAY, NORMAL, ROOT, Node, is_twin, plane, plug, router, tunnel
@@ -11,6 +12,7 @@ from hotspare.model.dataplane import DROP_PARKED, Address
 from hotspare.model.staging import SeenPlug
 from hotspare.plan.twin.demotion import demotion
 from hotspare.plan.twin.differences import differences
+from hotspare.plan.twin.observed import observed
 from hotspare.plan.twin.promotion import promotion
 from hotspare.plan.twin.staged import left_out, plugs
 
@@ -18,6 +20,25 @@ PORTS = ("qr-a", "qr-b", "qg-c", "qg-d")
 IDS = ("r1", "r2", "r3")
 TUNNELS = (None, (), (tunnel(1),), (tunnel(1), tunnel(2)), (tunnel(2, local="10.9.0.7"),))
 FLOWS = ((NORMAL, DROP_PARKED), (NORMAL,), (NORMAL, DROP_PARKED, "dl_vlan=7 actions=NORMAL"))
+
+
+@pytest.mark.parametrize("state", ["not wired yet", "just removed"])
+def test_a_port_that_does_not_forward_is_no_part_of_what_a_carrier_publishes(state):
+    """Nor is what goes by its device: a spare that has no device of the name could set nothing of it."""
+    made, whole = router("r1", "qr-a"), router("r1", "qr-a", "qg-c")
+    node = Node(carried=GATEWAY)
+    for one in whole.plugs.values():
+        node.agents_plug(whole.namespace, one, addresses=whole.devices[one.name].addresses)
+    space = node.namespaces[whole.namespace]
+    space.routes, space.sysctls, space.rules = whole.routes, dict(whole.sysctls), dict(whole.rules)
+    if state == "not wired yet":
+        node.plugs["qg-c"] = replace(node.plugs["qg-c"], parked=True)
+    else:
+        del node.plugs["qg-c"]
+    (seen,) = observed(GATEWAY, node.look()).routers.values()
+    assert (seen.plugs, seen.devices, seen.routes, seen.sysctls) == (
+        made.plugs, made.devices, made.routes, made.sysctls
+    )  # fmt: skip
 
 
 @st.composite

@@ -245,6 +245,8 @@ class Node:
 
     @_do.register
     def _(self, step: SetSysctls) -> None:
+        here = {name for name, (place, _) in self.devices.items() if place == step.namespace}
+        assert {path.split("/")[2] for path in step.values if "/conf/" in path} <= here | {"all"}
         self.namespaces[step.namespace].sysctls |= step.values
 
     @_do.register

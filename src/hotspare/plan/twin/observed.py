@@ -11,7 +11,8 @@ def observed(gateway: str, seen: NodeLook) -> DataPlane:
     """All routers of the node that carries the gateway, as they forward now.
 
     A port that the agents have not wired yet, or a device that is not up, is not there yet: with it the router would
-    not be whole, and a spare would let go of a twin that serves all but the newest of its networks.
+    not be whole, and a spare would let go of a twin that serves all but the newest of its networks. Nor is a device
+    there whose port the agents have just removed.
     """
     routers = {
         name.removeprefix(NAMESPACE): _router(name.removeprefix(NAMESPACE), look, seen)
@@ -23,15 +24,13 @@ def observed(gateway: str, seen: NodeLook) -> DataPlane:
 
 def _router(id_: str, look: InsideLook, seen: NodeLook) -> RouterPlane:
     plugs = _wired(look, seen.switch.plugs)
-    absent = {name for name, found in seen.switch.plugs.items() if found.parked}
-    absent |= {name for name, device in look.devices.items() if not device.up}
-    devices = {name: Device(name, device.addresses) for name, device in look.devices.items() if name not in absent}
+    absent = (look.devices.keys() | seen.switch.plugs.keys()) - plugs.keys()
     return RouterPlane(
         id_,
         plugs,
-        devices,
+        {name: Device(name, device.addresses) for name, device in look.devices.items() if name in plugs},
         frozenset(route for route in look.routes if route.device not in absent),
-        look.sysctls,
+        {name: value for name, value in look.sysctls.items() if absent.isdisjoint(name.split("/"))},
         look.rules,
         frozenset(HelperFile(path, text) for path, text in seen.files.items() if id_ in path),
         look.unstaged,
