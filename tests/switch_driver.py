@@ -1,5 +1,5 @@
-"""Run in a node by its Python: one call of the switch, asked for on standard input and answered on standard output, or
-its changes, a line each.
+"""Run in a node by its Python: calls of one switch, asked for on standard input, of which the last one is answered on
+standard output; or its changes, a line each.
 """
 
 import asyncio
@@ -17,10 +17,13 @@ def _written(value: object) -> str:
 
 
 async def _answer() -> object:
-    method, arguments, named = pickle.loads(base64.b64decode(sys.stdin.read()))  # noqa: S301  # of our own test
+    calls = pickle.loads(base64.b64decode(sys.stdin.read()))  # noqa: S301  # of our own test
+    switch, result = Switch(), None
     begun = time.monotonic()
     try:
-        result = await getattr(Switch(), method)(*arguments, **named)
+        for method, arguments, named in calls:
+            begun = time.monotonic()
+            result = await getattr(switch, method)(*arguments, **named)
     except HotspareError as error:
         return type(error).__name__, error.message, time.monotonic() - begun, time.time()
     return "", result, time.monotonic() - begun, time.time()

@@ -59,6 +59,8 @@ class Switch:
     def __init__(self, *, run_dir: str = RUN_DIR) -> None:
         self._run_dir, self._socket = run_dir, f"{run_dir}/db.sock"
         self._processes = Processes()
+        self._looked: Rows | None = None
+        """The last look's."""
 
     async def look(self, *, flows: bool) -> SwitchLook:
         """Routers' ports; with flows also how all bridges forward.
@@ -75,6 +77,7 @@ class Switch:
                 if before == found:
                     break
                 bridges = await self._bridges(found)
+        self._looked = found
         told = [row for row in found.ports.values() if row.name.startswith((*KEPT_KINDS, *FOREIGN_KINDS))]
         return SwitchLook(
             plugs={row.name: row.seen() for row in told},
@@ -102,7 +105,9 @@ class Switch:
                 case SetTunnels(tunnels):
                     await self._change(step, within_s)
                     _require_devices((await self._rows()).ports, [tunnel.name for tunnel in tunnels])
-                case RemovePlugs() | Unpark():
+                case Unpark():
+                    await self._let_go(step, within_s)
+                case RemovePlugs():
                     await self._change(step, within_s)
                 case Park():
                     await self._change(step, within_s)
@@ -134,6 +139,16 @@ class Switch:
     async def _change(self, step: InDatabase, within_s: float) -> None:
         operations = ovsdb_transaction.operations(step, await self._rows())
         await self._commit(operations, within_s)
+
+    async def _let_go(self, step: Unpark, within_s: float) -> None:
+        """By what the last look saw, as far as that is still so: whoever lets go has looked a moment before, and
+        routers are without service meanwhile.
+        """
+        try:
+            rows, self._looked = self._looked or await self._rows(), None
+            await self._commit(ovsdb_transaction.operations(step, rows), within_s)
+        except RefusedError:
+            await self._change(step, within_s)
 
     async def _commit(self, operations: list[Operation], within_s: float) -> None:
         """One transaction, and ovs-vswitchd has carried it out."""

@@ -1,7 +1,7 @@
 """The stager of a gateway on one node: spare or carrier, and the way from the one to the other."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,6 +33,8 @@ REPEATS_S = (1.0, 3.0)
 RETIRE_S = 60.0
 RETIRE_AFTER_S = 5.0
 """What goes is parked, and can wait until the node that takes over has done so: what both share is busy meanwhile."""
+TWIN_AFTER_S = 2.0
+"""Nor is a twin made of what was demoted before that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +118,12 @@ class Stager:
         if self._role is Role.SPARE:
             await self.spare.take(peer, came)
 
-    def _begin(self) -> None:
-        work: Coroutine[Any, Any, None] = self.carrier.run() if self._role is Role.CARRIER else self.spare.run()
-        self._work = asyncio.create_task(work)
+    def _begin(self, *, after_s: float = 0.0) -> None:
+        self._work = asyncio.create_task(self._working(after_s))
+
+    async def _working(self, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        await (self.carrier if self._role is Role.CARRIER else self.spare).run()
 
     async def _halt(self) -> None:
         """Neither looks nor steps are under way."""
@@ -154,7 +159,7 @@ class Stager:
         ready, self._ready = self._ready, None
         if ready is None or ready.plane is not plane or ready.seen != seen:
             ready = self._readiness(plane, seen)
-        plan, burst = ready.plan, ready.burst
+        plan, burst, looked_s = ready.plan, ready.burst, self._now()
         if plane.routers and not plan.warm:
             raise RefusedError(f"no router of its twin is whole: {_one(plan.cold)}", code=0)
         await self.spare.let_connections_live()
@@ -165,6 +170,7 @@ class Stager:
                 self._node.introduce(self.spare.neighbours),
                 self._node.carry_out([plan.unpark], within_s=within_s),
             )
+        loose_s = self._now()
         announced = await burst.send()
         took_s = self._now() - begun_s
         self._role = Role.CARRIER
@@ -177,6 +183,8 @@ class Stager:
             "cold": len(plan.cold),
             "announced": announced.sent,
             "missed": announced.missed,
+            "look_s": round(looked_s - begun_s, 3),
+            "let_go_s": round(loose_s - looked_s, 3),
             "took_s": round(took_s, 3),
         }
         self._tell("twin.promoted", facts)
@@ -217,7 +225,7 @@ class Stager:
             try:
                 return await self._demoted(within_s)
             finally:
-                self._begin()
+                self._begin(after_s=TWIN_AFTER_S)
 
     async def _be_quiet(self) -> None:
         """Nothing is announced any more: what is said at a bridge gets out though ports are parked."""
