@@ -47,6 +47,7 @@ def test_the_routers_of_a_node_that_loses_its_power_go_to_the_others(pool, tmp_p
         assert (tmp_path / name).stat().st_size > 0
 
 
+@pytest.mark.long
 def test_a_node_in_standby_gives_its_routers_to_the_others(pool, tmp_path):
     assert list(drilled(pool, tmp_path, "standby")["phases_s"]) == ["stop", "decide", "move", "adopt"]
 

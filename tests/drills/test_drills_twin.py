@@ -210,6 +210,7 @@ def test_a_carrier_that_loses_one_ring_loses_nothing_and_its_twin_follows_on_the
     assert twin.lab.ssh(carrier, AGENTS) == before
 
 
+@pytest.mark.long
 def test_a_carrier_that_loses_both_rings_is_fenced_and_its_twin_takes_over(twin):
     old, new = twin.standing()
     with overhearing(twin.lab, old, new) as heard:

@@ -114,6 +114,7 @@ def test_agents_that_are_killed_are_restarted_and_cost_no_packet(cluster):
     forget_failures(cluster)
 
 
+@pytest.mark.long
 def test_a_broker_that_is_away_for_two_minutes_is_told_and_is_no_failure_of_anything(cluster):
     node = carrier(cluster)
     before = [pid(cluster, node, agent) for agent in AGENTS]
