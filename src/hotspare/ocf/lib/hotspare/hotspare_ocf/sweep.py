@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hotspare_ocf.cleaning import Mine
     from hotspare_ocf.dhcp_networks import Networks
     from hotspare_ocf.environment import Call
+    from hotspare_ocf.node import Helper
 
 _PARK_WAIT_S = 2.0
 _ANSWER_WAIT_S = 3.0
@@ -153,7 +154,8 @@ def _kill(node: Node, place: Site) -> None:
     """Nothing serves a router any more, or it cannot be killed: the look that follows is the judge. Asked to end, radvd
     and keepalived would tell the routers' hosts that they go.
     """
-    if serving := [*node.helpers, *node.residents]:
+    serving: list[Helper | Resident] = [*node.helpers, *node.residents]
+    if serving:
         from hotspare_ocf import ending
 
         ending.kill([Process(one.pid, one.start_ticks) for one in serving], deadline=place.deadline)
