@@ -37,8 +37,9 @@ BESIDE = {
 NOTES = (
     (
         "Ours, and cold: `hotspare drill` cuts the power of the carrier through its BMC (or puts it in standby), pings "
-        "every floating IP from outside 25 times a second, and holds a TCP connection of a VM through the shared SNAT "
-        "and one of a VM with a floating IP. All in: from the last answer before the first silence."
+        "every floating IP from outside 25 times a second, a hundred of them 10 times, and holds a TCP connection of a "
+        "VM through the shared SNAT and one of a VM with a floating IP. All in: from the last answer before the first "
+        "silence."
     ),
     (
         "From fencing confirmed: from Pacemaker's word that the node is off to the last router's first answer. A "

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotspare.model.drill import Trace
-from hotspare.plan.downtime import blind_s, outage, percentile, steady, summary
+from hotspare.plan.downtime import blind_s, outage, percentile, probe_interval_s, steady, summary
+from hotspare.plan.drill import ERROR_LIMIT_S
 
 ADDRESS = "10.30.1.7"
 RTT_S = 0.001
@@ -35,6 +36,14 @@ def test_the_true_outage_lies_within_the_stated_error(dead_from_s, length_s, int
         return
     assert found.outage_s - found.error_s - 1e-3 <= length_s <= found.outage_s + RTT_S + 1e-3
     assert found.error_s <= 2 * interval_s + 2 * RTT_S + 1e-6
+
+
+@given(st.integers(0, 20_000))
+def test_many_addresses_are_probed_less_often_and_often_enough_to_judge_each(addresses):
+    interval_s = probe_interval_s(addresses)
+    assert interval_s == 0.04 or addresses > 40
+    assert addresses / interval_s <= 1000.01 or 2 * interval_s == pytest.approx(0.4)
+    assert 2 * interval_s < ERROR_LIMIT_S
 
 
 def test_a_router_that_never_stopped_has_no_outage():

@@ -30,7 +30,7 @@ from hotspare.model.drill import (
 from hotspare.model.errors import HotspareError, Problem, WorldError
 from hotspare.model.event import Event, What
 from hotspare.plan import strategies
-from hotspare.plan.downtime import REPLY_LIMIT_S, steady, unanswered
+from hotspare.plan.downtime import REPLY_LIMIT_S, probe_interval_s, steady, unanswered
 from hotspare.plan.drill import objections
 from hotspare.plan.health import cluster_state
 from hotspare.plan.verdict import DRAIN
@@ -67,8 +67,6 @@ class Order:
     prober: Place
     inside: tuple[Place, ...]
     witnesses: tuple[Cable, ...]
-    interval_s: float = 0.04
-    """Between two probes of one address: 25 a second."""
     limits: Limits = Limits()
 
 
@@ -99,7 +97,7 @@ class Drill:
         routers, bound = await self._may_begin()
         targets = {address: router.id for router in routers for address in router.floating_ips}
         await self._clocks()
-        recorder = Recorder(order.interval_s, tuple(sorted(targets)))
+        recorder = Recorder(probe_interval_s(len(targets)), tuple(sorted(targets)))
         probes = Probes(self.site, recorder, ahead_s={host: clock[0] for host, clock in self.clocks.items()})
         watch = Watch(order.prober, order.inside, order.witnesses, order.limits.probes_s)
         async with probes.running(watch):

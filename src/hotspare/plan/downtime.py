@@ -14,6 +14,18 @@ REPLY_LIMIT_S = 1.0
 LOST_IN_A_ROW = 2
 """That many unanswered probes in a row are a gap; a single lost one is counted, but is no outage."""
 
+PROBE_EVERY_S, PROBE_EVERY_MAX_S = 0.04, 0.2
+"""Between two probes of one address: 25 a second, or so few that how long it was silent is still known."""
+PROBES_MAX = 1000
+"""A second, of all addresses together, as far as that leaves enough for each. More is a load of its own: 2000 a second
+took two thirds of a core of Open vSwitch in user space (measured), which a takeover needs.
+"""
+
+
+def probe_interval_s(addresses: int) -> float:
+    """How often each of so many addresses is probed."""
+    return min(max(PROBE_EVERY_S, addresses / PROBES_MAX), PROBE_EVERY_MAX_S)
+
 
 def sent_between(trace: Trace, since_s: float, until_s: float) -> tuple[tuple[int, float], ...]:
     """The rounds sent in [since, until)."""
