@@ -63,8 +63,8 @@ def test_what_is_another_one_since_the_last_look_is_let_go_as_it_is_now(switch: 
     wanted = plugs(2)
     switch.carry_out(StagePlugs("gw", wanted))
     switch.look_and_then(RemovePlugs(tuple(plug.name for plug in wanted)), StagePlugs("gw", wanted), Unpark(wanted))
-    seen = switch.look().plugs.values()
-    assert [(one.plug, one.parked, one.hidden) for one in seen] == [(plug, False, False) for plug in wanted]
+    seen = {name: (one.plug, one.parked, one.hidden) for name, one in switch.look().plugs.items()}
+    assert seen == {plug.name: (plug, False, False) for plug in wanted}
 
 
 def test_staged_ports_are_as_neutrons_once_they_are_unparked(switch: SwitchNode) -> None:

@@ -36,7 +36,6 @@ def order(played: Played, fault: Fault = Fault.POWEROFF, *, inside: bool = False
         witnesses=tuple(
             Cable(node, Place("local", played.wire.names["switch"]), f"cable-{node}") for node in ("a", "b")
         ),
-        interval_s=0.02,
         limits=LIMITS,
     )
 

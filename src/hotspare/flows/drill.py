@@ -277,7 +277,6 @@ class Drill:
                 return recovered_s
             else:
                 self.tell(f"all addresses are back; waiting for {waiting[0]}")
-                until_s = min(until_s, recovered_s + limits.baseline_s)
         return recovered_s
 
     async def _arrived(self) -> bool:
