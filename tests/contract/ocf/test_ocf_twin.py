@@ -300,6 +300,18 @@ def test_what_the_agent_parks_by_itself_can_be_found_by_nobody_but_a_stager(prep
     assert f'tag="{LOCAL_VLAN}"' in node.run("ovs-vsctl", "get", "port", router.qr, "other_config")
 
 
+def test_a_port_that_was_parked_before_the_demotion_is_hidden_by_it(prepared: OcfNode) -> None:
+    """An agent that somebody starts would wire it: the stager parks and hides what forwards, and this does not."""
+    node = prepared
+    first, second = spare_with_twin(node)
+    assert gateway(node, "promote").code == 0
+    node.run("ovs-vsctl", "set", "port", second.qr, "tag=4095", "vlan_mode=trunk", "trunks=4095")
+    assert gateway(node, "demote").code == 0
+    for port in (first.qr, second.qr):
+        shown = node.run("ovs-vsctl", "--if-exists", "get", "interface", port, "external_ids:iface-id").strip()
+        assert (port, shown) == (port, "")
+
+
 @pytest.mark.parametrize("before", ["forwards", "parked, and nobody knows whether Open vSwitch did it"])
 def test_a_demotion_without_open_vswitch_cleans_until_all_is_silent(prepared: OcfNode, before: str) -> None:
     node = prepared

@@ -136,13 +136,15 @@ def park(place: Site, *, programs: tuple[bytes, ...], is_ours: Mine, owner: str,
             if node.switch is None:
                 events.tell("park.blind", resource=owner, reason=node.switch_trouble)
                 return False
-            if is_confirmed and is_parked(node):
+            # Also where the stager did its part: a port that no agent had wired is parked already, and not hidden.
+            operations = _parked_and_hidden(place, node.switch.ports, owner)
+            if is_confirmed and not operations and is_parked(node):
                 now = time.monotonic()
                 events.tell("park.finished", resource=owner, took_s=now - begun, silent_s=now - silent, ports=parked)
                 return True
             troubles: list[str] = []
             # It is asked even if no port is live: an earlier call may have parked them without a confirmation.
-            if not _change(place, _parked_and_hidden(place, node.switch.ports, owner), _PARK_WAIT_S, troubles):
+            if not _change(place, operations, _PARK_WAIT_S, troubles):
                 events.tell("park.unconfirmed", resource=owner, reason="; ".join(troubles))
                 return False
             is_confirmed, parked = True, parked + sum(port.is_live for port in node.switch.ports)
