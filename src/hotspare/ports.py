@@ -366,8 +366,16 @@ class Namespaces(Protocol):
         """Whom the routers know, by namespace."""
         ...
 
-    async def introduce(self, known: Mapping[str, Collection[Neighbour]]) -> Mapping[str, str]:
-        """The routers know these. By namespace what hindered it, in words."""
+    async def introduce(
+        self,
+        known: Mapping[str, Collection[Neighbour]],
+        gone: Mapping[str, Collection[Neighbour]],
+        *,
+        parked: bool,
+    ) -> Mapping[str, str]:
+        """The routers know these, for as long as they are parked, and those no more. By namespace what hindered it, in
+        words.
+        """
         ...
 
     def changes(self) -> AsyncIterator[frozenset[str]]:

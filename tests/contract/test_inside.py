@@ -435,10 +435,26 @@ async def test_whom_one_router_knows_its_twin_knows_and_says_nothing_about_it(no
     await Namespaces().carry_out([DropNamespace(name)])
     node.plug(QR)
     await Namespaces().carry_out([AddNamespace(twin), MoveDevice(QR, twin, MACS[QR], 1500)])
-    assert await Namespaces().introduce({twin: known, "qrouter-gone": known}) == {}
-    told = within(twin, "ip", "-o", "neighbour", "show", "dev", QR).splitlines()
-    assert sorted(line.split()[0] for line in told) == ["10.0.0.5", "2001:db8:a::5"]
-    assert {line.split()[-1] for line in told} == {"STALE"}, "nobody is asked before there is something for one"
+    assert (
+        await Namespaces().introduce({twin: known, "qrouter-gone": known}, {"qrouter-left": known}, parked=True) == {}
+    )
+
+    def told() -> list[list[str]]:
+        return [line.split() for line in within(twin, "ip", "-o", "neighbour", "show", "dev", QR).splitlines()]
+
+    assert sorted(words[0] for words in told()) == ["10.0.0.5", "2001:db8:a::5"]
+    assert {words[-1] for words in told()} == {"STALE"}, "nobody is asked before there is something for one"
+
+    assert all("extern_learn" in words for words in told()), "the kernel does not forget whom nobody asks for"
+    assert (await Namespaces().neighbours())[twin] == {one for one in known if one.device == QR}
+    within(twin, "sysctl", "-qw", f"net/ipv4/neigh/{QR}/retrans_time_ms=1000")  # as a device that agents made
+    (five,) = (one for one in known if one.address == "10.0.0.5")
+    assert await Namespaces().introduce({twin: {five}}, {twin: known - {five}}, parked=True) == {}
+    assert [words[0] for words in told()] == ["10.0.0.5"], "nobody else is known any more"
+    brisk = within(twin, "sysctl", "-n", f"net/ipv4/neigh/{QR}/retrans_time_ms")
+    assert brisk.strip() == str(sysctls.ASK_AGAIN_MS)
+    assert await Namespaces().introduce({twin: {five}}, {}, parked=False) == {}
+    assert [("extern_learn" in words, words[-1]) for words in told()] == [(False, "STALE")]
 
 
 @asynchronous

@@ -13,7 +13,7 @@ from hotspare.codec.twin_frames import Frame
 from hotspare.flows.stage.node import Node
 from hotspare.flows.stage.stager import Stager
 from hotspare.model.dataplane import DataPlane, HelperFile, Neighbour
-from hotspare.model.errors import HotspareError, TimedOutError
+from hotspare.model.errors import HotspareError, RefusedError, TimedOutError
 from hotspare.model.stager import Role, Settings
 from hotspare.model.staging import (
     Announced,
@@ -24,6 +24,7 @@ from hotspare.model.staging import (
     RemoveFile,
     SwitchChange,
     SwitchLook,
+    Unpark,
     WriteFile,
 )
 from hotspare.ports import Came, Fresh, Lost, Standing, Whole
@@ -72,6 +73,8 @@ class FakeSwitch:
         await asyncio.sleep(STEP_S)
         if self.hangs:
             raise TimedOutError("Open vSwitch does not answer")
+        if isinstance(step, Unpark) and (missing := [plug for plug in step.plugs if plug.name not in self.node.plugs]):
+            raise RefusedError(f"there is no port {missing[0].name}", code=0)
         self.node.carry_out([step])
         self.changed.tell(SwitchChange(frozenset(self.node.plugs)))
 
@@ -85,6 +88,10 @@ class FakeNamespaces:
     def __init__(self, node: twin_node.Node) -> None:
         self.node, self.changed = node, Changes()
         self.known: dict[str, frozenset[Neighbour]] = {}
+        self.kept: dict[str, bool] = {}
+        """Namespace → whether it was told as one that is parked, and forgets nobody."""
+        self.told_of = 0
+        """Routers that were told whom they know, each time."""
 
     async def look(self, namespaces: Collection[str] | None = None) -> Mapping[str, InsideLook]:
         await asyncio.sleep(STEP_S)
@@ -102,8 +109,21 @@ class FakeNamespaces:
         await asyncio.sleep(STEP_S)
         return {name: some for name, some in self.known.items() if name in self.node.namespaces}
 
-    async def introduce(self, known: Mapping[str, Collection[Neighbour]]) -> Mapping[str, str]:
-        self.known |= {name: frozenset(some) for name, some in known.items() if name in self.node.namespaces}
+    async def introduce(
+        self,
+        known: Mapping[str, Collection[Neighbour]],
+        gone: Mapping[str, Collection[Neighbour]],
+        *,
+        parked: bool,
+    ) -> Mapping[str, str]:
+        for name in (known.keys() | gone.keys()) & self.node.namespaces.keys():
+            self.told_of += 1
+            self.kept[name] = parked
+            left = self.known.get(name, frozenset()) - frozenset(gone.get(name, ()))
+            if here := left | frozenset(known.get(name, ())):
+                self.known[name] = here
+            else:
+                self.known.pop(name, None)
         return {}
 
     def changes(self) -> AsyncIterator[frozenset[str]]:

@@ -144,13 +144,36 @@ async def test_a_spare_knows_its_routers_neighbours_when_it_is_promoted_also_one
     net1.namespaces.known |= vm
     await fresh(net2)
     await asyncio.sleep(2 * NEIGHBOURS_EVERY_S)
-    assert net2.namespaces.known == {}, "a parked router asks nobody, and what it knows grows old"
+    assert net2.namespaces.known == vm
     await net2.kill()
+    net2.namespaces.known.clear()
     net2.begin()
     await fresh(net2)
     await net1.kill()
     await net2.stager.promote(within_s=10)
     assert net2.namespaces.known == vm
+
+
+@story
+async def test_a_parked_router_knows_whom_the_carriers_knows_and_nobody_else():
+    net1, net2 = machines()
+    first, second = (Neighbour("qr-a", f"10.0.0.{n}", "fa:16:3e:00:00:55") for n in (5, 6))
+    net1.namespaces.known[ONE.namespace] = frozenset([first])
+    await fresh(net2)
+    await asyncio.sleep(2 * NEIGHBOURS_EVERY_S)
+    net2.namespaces.known.clear()
+    await asyncio.sleep(COMPARE_S + 5)
+    assert net2.namespaces.known == {ONE.namespace: frozenset([first])}, "whatever took it away"
+    net1.namespaces.known[ONE.namespace] = frozenset([second])
+    await asyncio.sleep(2 * NEIGHBOURS_EVERY_S)
+    assert net2.namespaces.known == {ONE.namespace: frozenset([second])}
+    assert net2.namespaces.kept[ONE.namespace]
+    told_of = net2.namespaces.told_of
+    await net1.kill()
+    await net2.stager.promote(within_s=10)
+    assert net2.namespaces.told_of == told_of, "a promotion has nothing left to tell"
+    await asyncio.sleep(10)
+    assert not net2.namespaces.kept[ONE.namespace], "what it has no use for it may forget"
 
 
 @story

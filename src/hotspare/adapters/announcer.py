@@ -39,12 +39,14 @@ class Burst:
             if one.outlet is None:
                 here += [(one.device, frame) for frame in frames]
                 continue
+            there = self._outlets.setdefault(one.outlet.bridge, _AtBridge())
+            out = [(one.outlet.port, announcement.tagged(frame, one.outlet.vlan)) for frame in frames]
             # Until the switch has learnt a mac, what is for it goes to every port of its network.
             if one.device not in taught:
                 taught.add(one.device)
                 here.append((one.device, announcement.lesson(one.mac)))
-            there = self._outlets.setdefault(one.outlet.bridge, _AtBridge())
-            there.frames += [(one.outlet.port, announcement.tagged(frame, one.outlet.vlan)) for frame in frames]
+                there.first.append(out.pop(0))
+            there.more += out
             there.otherwise.setdefault(one.namespace, []).extend((one.device, frame) for frame in frames)
 
     async def send(self) -> Announced:
@@ -65,11 +67,11 @@ class Burst:
         """What the bridge does not take goes from the devices."""
         there = self._outlets[bridge]
         try:
-            await self._put_out(bridge, there.frames)
+            await self._put_out(bridge, frames := [*there.first, *there.more])
         except HotspareError as failed:
             done = await self._from_devices(there.otherwise)
             return Announced(done.sent, done.missed, (f"{bridge}: {failed.message}", *done.failures), done.took_s)
-        return Announced(len(there.frames), 0, (), 0.0)
+        return Announced(len(frames), 0, (), 0.0)
 
     async def _from_devices(self, frames: Mapping[str, Frames]) -> Announced:
         done: Future[Announced] = Future()
@@ -113,8 +115,11 @@ class Burst:
 class _AtBridge:
     """What is said at one bridge's outlets."""
 
-    frames: list[tuple[str, bytes]] = field(default_factory=list)
-    """Each with the port of the bridge by which it comes in."""
+    first: list[tuple[str, bytes]] = field(default_factory=list)
+    """One of each mac: with it the switches on the way know where that is. Each with the port of the bridge by which it
+    comes in.
+    """
+    more: list[tuple[str, bytes]] = field(default_factory=list)
     otherwise: dict[str, list[tuple[str, bytes]]] = field(default_factory=dict)
     """The same from the devices, by namespace."""
 

@@ -41,11 +41,16 @@ def carry_out(name: str, steps: Sequence[Inside]) -> HotspareError | None:
     return None
 
 
-def introduce(name: str, some: Collection[Neighbour]) -> str:
-    """The router knows these; what hindered it, in words, where it does not. It is no matter of state: it would ask."""
+def introduce(name: str, some: Collection[Neighbour], gone: Collection[Neighbour], *, parked: bool) -> str:
+    """The router knows these, and those no more; one that is parked will ask briskly for the rest. What hindered it, in
+    words, where it does not. It is no matter of state: it would ask.
+    """
     try:
         with netns.entered(netns.checked(name)), Netlink(ROUTE) as kernel:
-            refusals = kernel.carry_out(links.acquainted(links.links(kernel), some))
+            known = links.links(kernel)
+            refusals = kernel.carry_out(links.acquainted(known, some, gone, parked=parked))
+            for device in known.keys() - {links.LOOPBACK} if parked else ():
+                sysctls.ask_neighbours_briskly(device)
     except (HotspareError, OSError, ValueError) as error:
         return str(error)
     return str(refusals[0]) if refusals else ""

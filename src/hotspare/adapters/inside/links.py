@@ -20,7 +20,7 @@ LOOPBACK = "lo"
 _GETLINK, _SETLINK = 18, 19
 _NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
 _NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
-_NEWNEIGH, _GETNEIGH = 28, 30
+_NEWNEIGH, _DELNEIGH, _GETNEIGH = 28, 29, 30
 _GETRULE, _GETQDISC = 34, 38
 
 _LINK = struct.Struct("=BxHiII")  # struct ifinfomsg
@@ -39,6 +39,7 @@ _NDA_DST, _NDA_LLADDR = 1, 2
 _STALE = 0x04
 _ANSWERED = 0x02 | _STALE | 0x08 | 0x10
 """NUD_REACHABLE, _STALE, _DELAY and _PROBE: its mac was known, and is still used."""
+_PROXY, _LEARNT_ELSEWHERE = 0x08, 0x10  # NTF_PROXY, NTF_EXT_LEARNED
 _MAC_BYTES = 6
 
 _ROUTE = struct.Struct("=BBBBBBBBI")  # struct rtmsg
@@ -127,29 +128,39 @@ def neighbours(kernel: Netlink, known: Mapping[int, Link]) -> frozenset[Neighbou
         family, index, state, flags, _ = _NEIGHBOUR.unpack_from(data)
         said = attributes(data[_NEIGHBOUR.size :])
         mac = said.get(_NDA_LLADDR, b"")
-        if family not in (socket.AF_INET, socket.AF_INET6) or not state & _ANSWERED or flags or len(mac) != _MAC_BYTES:
+        if family not in (socket.AF_INET, socket.AF_INET6) or not state & _ANSWERED or len(mac) != _MAC_BYTES:
             continue
-        if (link := known.get(index)) is not None and _NDA_DST in said:
+        if (link := known.get(index)) is not None and _NDA_DST in said and not flags & _PROXY:
             found.add(Neighbour(link.name, str(ip_address(said[_NDA_DST])), mac.hex(":")))
     return frozenset(found)
 
 
-def acquainted(known: Mapping[str, Link], some: Collection[Neighbour]) -> list[Request]:
+def acquainted(
+    known: Mapping[str, Link], some: Collection[Neighbour], gone: Collection[Neighbour], *, parked: bool
+) -> list[Request]:
     """These are known, as long as they are what they were: stale ones are used, and asked after some seconds later.
+    Those are known no more. A device that is not there knows nobody.
 
-    Source: arp(7), `delay_first_probe_time`. A device that is not there knows nobody.
+    Who is parked has no use for them, and the kernel would forget them: after a minute, or sooner where its table,
+    which all namespaces share, fills. Those that were learnt elsewhere it keeps, and they do not count there. Source:
+    arp(7), `delay_first_probe_time`, `gc_stale_time`, `gc_thresh1`; linux/neighbour.h, `NTF_EXT_LEARNED`.
     """
+    flags = _LEARNT_ELSEWHERE if parked else 0
     return [
-        Request(_NEWNEIGH, CREATE | REPLACE, _neighbour(known[one.device], one), f"{one.address} stays unknown")
-        for one in sorted(some)
+        Request(kind, how, _neighbour(known[one.device], one, flags), f"{one.address} stays {otherwise}", absent)
+        for kind, how, these, otherwise, absent in (
+            (_DELNEIGH, 0, gone, "known", frozenset({errno.ENOENT})),
+            (_NEWNEIGH, CREATE | REPLACE, some, "unknown", frozenset()),
+        )
+        for one in sorted(these)
         if one.device in known
     ]
 
 
-def _neighbour(link: Link, one: Neighbour) -> bytes:
+def _neighbour(link: Link, one: Neighbour, flags: int) -> bytes:
     address = ip_address(one.address)
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    payload = _NEIGHBOUR.pack(family, link.index, _STALE, 0, 0)
+    payload = _NEIGHBOUR.pack(family, link.index, _STALE, flags, 0)
     payload += attribute(_NDA_DST, address.packed)
     return payload + attribute(_NDA_LLADDR, bytes.fromhex(one.mac.replace(":", "")))
 

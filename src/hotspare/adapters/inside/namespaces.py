@@ -60,12 +60,25 @@ class Namespaces:
         found = await self._threads.run(lambda: netns.together(looking.neighbours, netns.listed()))
         return {name: some for name, some in found.items() if some}
 
-    async def introduce(self, known: Mapping[str, Collection[Neighbour]]) -> Mapping[str, str]:
-        """The routers know these, and say nothing about it until they have something for one. By namespace what
-        hindered it; of one that is not there, or lacks the device, that is no trouble.
+    async def introduce(
+        self,
+        known: Mapping[str, Collection[Neighbour]],
+        gone: Mapping[str, Collection[Neighbour]],
+        *,
+        parked: bool,
+    ) -> Mapping[str, str]:
+        """The routers know these, and those no more; nothing is said about it until a router has something for one.
+        Those that are parked do not forget them, and will ask briskly for others. By namespace what hindered it; of one
+        that is not there, or lacks the device, that is no trouble.
         """
-        here = netns.listed() & known.keys()
-        told = await self._threads.run(lambda: netns.together(lambda name: doing.introduce(name, known[name]), here))
+        if not known and not gone:
+            return {}
+        here = netns.listed() & (known.keys() | gone.keys())
+
+        def one(name: str) -> str:
+            return doing.introduce(name, known.get(name, ()), gone.get(name, ()), parked=parked)
+
+        told = await self._threads.run(lambda: netns.together(one, here))
         return {name: why for name, why in sorted(told.items()) if why}
 
     async def changes(self) -> AsyncIterator[frozenset[str]]:

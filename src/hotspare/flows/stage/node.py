@@ -37,6 +37,8 @@ class Node:
         self._stale: set[str] = set()
         self._all_stale = self._flows_stale = True
         self._was_carried = ""
+        self._last: NodeLook | None = None
+        """The last look; None since something was begun that may have changed the node."""
         self.known: frozenset[str] = frozenset()
         """Routers that the gateway has, or had, by this node's own record."""
         self.stirred = asyncio.Event()
@@ -102,13 +104,18 @@ class Node:
             self.stirred.set()
             raise
         self._was_carried = self._carried()
-        return NodeLook(
+        self._last = NodeLook(
             replace(switch, bridges=self._bridges),
             dict(self._insides),
             self._files.read(),
             self._was_carried,
             self.known,
         )
+        return self._last
+
+    def still(self) -> NodeLook | None:
+        """The last look, where nothing was heard or done since that could make it another one."""
+        return None if self.stirred.is_set() or self.is_carried_otherwise() else self._last
 
     def is_carried_otherwise(self) -> bool:
         """Whether another gateway is promoted on this node, or none, than when it was looked at last."""
@@ -139,6 +146,7 @@ class Node:
             NotReachableError, TimedOutError, RefusedError: Open vSwitch does not do it, or a file cannot be written;
                 the steps after it were not begun.
         """
+        self._last = None
         hindered: dict[str, str] = {}
         together: list[Inside] = []
         for step in steps:
@@ -158,9 +166,13 @@ class Node:
         await self._inside(together, hindered)
         return hindered
 
-    async def introduce(self, known: Mapping[str, frozenset[Neighbour]]) -> None:
-        """The routers know these neighbours, and need not ask for them. Where that cannot be they ask."""
-        hindered = await self._namespaces.introduce(known)
+    async def introduce(
+        self, known: Mapping[str, frozenset[Neighbour]], gone: Mapping[str, frozenset[Neighbour]], *, parked: bool
+    ) -> None:
+        """The routers know these neighbours, and need not ask for them, and those no more; those that are parked do not
+        forget them. Where that cannot be they ask.
+        """
+        hindered = await self._namespaces.introduce(known, gone, parked=parked)
         for name, why in sorted(hindered.items())[:1]:
             told = {"gateway": self._gateway, "namespaces": len(hindered), "namespace": name, "why": why}
             self._tell("neighbours.unknown", told)

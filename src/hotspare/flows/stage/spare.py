@@ -67,6 +67,8 @@ class Spare:
         self._coming: DataPlane | None = None
         self.neighbours: Mapping[str, frozenset[Neighbour]] = {}
         """Whom the carrier's routers knew, on its last word."""
+        self._introduced: Mapping[str, frozenset[Neighbour]] | None = None
+        """Whom the routers here were told of; None: of nobody since they were staged, or were looked at as a whole."""
         self._is_staged = False
         self._equal_s: float | None = None
         self._cold: Mapping[str, str] = {}
@@ -164,9 +166,11 @@ class Spare:
                 break
             self.freshness()
             await self._mend()
+            if self._is_staged:
+                await self.introduce()
             self._rest()
         if self._now() - self._compared_s >= COMPARE_S:
-            self._compared_s = self._now()
+            self._compared_s, self._introduced = self._now(), None
             self._node.forget()
 
     def _rest(self) -> None:
@@ -187,7 +191,7 @@ class Spare:
             return True
         steps = differences(wanted, seen)
         if steps:
-            self._is_staged, self._staged = False, None
+            self._is_staged, self._staged, self._introduced = False, None, None
             self._hindered = await self._node.carry_out(steps, within_s=STEP_S)
             if not self._hindered and wanted is self.wanted:
                 # What is left of other routers has gone: what comes of one from now on is another gateway's.
@@ -215,6 +219,25 @@ class Spare:
             return
         self._mended_s = self._now()
         await self._connections.mend(self._node.namespaces())
+
+    async def introduce(self) -> None:
+        """The parked routers know whom the carrier's routers knew, and nobody whom these know no more."""
+        known, before = self.neighbours, self._introduced
+        if known is before:
+            return
+        self._introduced = known
+        nobody: frozenset[Neighbour] = frozenset()
+        if before is None:
+            some, gone = {name: known.get(name, nobody) for name in self._node.namespaces()}, {}
+        else:
+            some = {name: these for name, these in known.items() if these != before.get(name)}
+            gone = {name: left for name, these in before.items() if (left := these - known.get(name, nobody))}
+        await self._node.introduce(some, gone, parked=True)
+
+    async def let_neighbours_go(self) -> None:
+        """The routers, which are parked no more, forget whom they have no use for."""
+        self._introduced = None
+        await self._node.introduce(self.neighbours, {}, parked=False)
 
     # --- telling -----------------------------------------------------------------------------------------------------
 

@@ -155,11 +155,17 @@ class Stager:
                 self._begin()
 
     async def _promoted(self, plane: DataPlane, begun_s: float, within_s: float) -> Promoted:
-        seen = await self._node.look()
         ready, self._ready = self._ready, None
+        if ready is not None and ready.plane is plane and ready.seen is self._node.still():
+            with suppress(RefusedError):  # the node is another by now, and nobody had told that yet
+                return await self._by(ready, begun_s, within_s)
+        seen = await self._node.look()
         if ready is None or ready.plane is not plane or ready.seen != seen:
             ready = self._readiness(plane, seen)
-        plan, burst, looked_s = ready.plan, ready.burst, self._now()
+        return await self._by(ready, begun_s, within_s)
+
+    async def _by(self, ready: _Ready, begun_s: float, within_s: float) -> Promoted:
+        plane, plan, burst, looked_s = ready.plane, ready.plan, ready.burst, self._now()
         if plane.routers and not plan.warm:
             raise RefusedError(f"no router of its twin is whole: {_one(plan.cold)}", code=0)
         await self.spare.let_connections_live()
@@ -167,7 +173,7 @@ class Stager:
             await self._node.carry_out(plan.first, within_s=within_s)
         if plan.unpark.plugs:
             await asyncio.gather(
-                self._node.introduce(self.spare.neighbours),
+                self.spare.introduce(),
                 self._node.carry_out([plan.unpark], within_s=within_s),
             )
         loose_s = self._now()
@@ -193,7 +199,7 @@ class Stager:
     def _make_ready(self, plane: DataPlane, seen: NodeLook) -> None:
         self._ready = self._readiness(plane, seen)
 
-    def _readiness(self, plane: DataPlane, seen: NodeLook) -> "_Ready":
+    def _readiness(self, plane: DataPlane, seen: NodeLook) -> _Ready:
         plan = promotion(plane, seen)
         return _Ready(plane, seen, plan, self._announcer.prepare(plan.announcements))
 
@@ -212,6 +218,7 @@ class Stager:
             await asyncio.sleep(at_s - before_s)
             await burst.send()
             before_s = at_s
+        await self.spare.let_neighbours_go()
 
     async def demote(self, *, within_s: float) -> int:
         """Nothing on this node forwards for the gateway; what did is its twin now. How many ports were parked.
