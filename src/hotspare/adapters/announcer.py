@@ -17,7 +17,7 @@ from pathlib import Path
 from hotspare.adapters import netns
 from hotspare.codec import announcement
 from hotspare.model.errors import HotspareError
-from hotspare.model.staging import Announced, Announcement
+from hotspare.model.staging import Announced, Announcement, Outlet
 
 Frames = Sequence[tuple[str, bytes]]
 PutOut = Callable[[str, Frames], Awaitable[None]]
@@ -25,29 +25,26 @@ PutOut = Callable[[str, Frames], Awaitable[None]]
 
 
 class Burst:
-    """Frames that are ready to be sent, as often as wanted."""
+    """Frames that are ready to be sent, as often as wanted: first one of each mac, with which the switches on the way
+    know where that is, and then the rest. All of a hundred routers take a busy switch two tenths of a second.
+    """
 
     def __init__(self, announcements: Sequence[Announcement], put_out: PutOut, netns_dir: Path) -> None:
         self._put_out, self._netns_dir = put_out, netns_dir
-        self._devices: dict[str, list[tuple[str, bytes]]] = {}
-        """Frames by namespace, each with its device."""
-        self._outlets: dict[str, _AtBridge] = {}
+        self._first, self._rest = _Wave(), _Wave()
         taught = set()
         for one in announcements:
             frames = announcement.frames(one)
-            here = self._devices.setdefault(one.namespace, [])
             if one.outlet is None:
-                here += [(one.device, frame) for frame in frames]
-                continue
-            there = self._outlets.setdefault(one.outlet.bridge, _AtBridge())
-            out = [(one.outlet.port, announcement.tagged(frame, one.outlet.vlan)) for frame in frames]
-            # Until the switch has learnt a mac, what is for it goes to every port of its network.
-            if one.device not in taught:
+                self._rest.from_device(one, *frames)
+            elif one.device in taught:
+                self._rest.at_bridge(one.outlet, one, frames)
+            else:
                 taught.add(one.device)
-                here.append((one.device, announcement.lesson(one.mac)))
-                there.first.append(out.pop(0))
-            there.more += out
-            there.otherwise.setdefault(one.namespace, []).extend((one.device, frame) for frame in frames)
+                # Until the switch has learnt a mac, what is for it goes to every port of its network.
+                self._first.from_device(one, announcement.lesson(one.mac))
+                self._first.at_bridge(one.outlet, one, frames[:1])
+                self._rest.at_bridge(one.outlet, one, frames[1:])
 
     async def send(self) -> Announced:
         """All frames are with the kernel, or with the switch, but for those that it would not take. Raises nothing for
@@ -55,23 +52,28 @@ class Burst:
         lasts.
         """
         begun_s = time.monotonic()
-        told = list(await asyncio.gather(self._from_devices(self._devices), *map(self._at_bridge, self._outlets)))
+        told = [*await self._sent_out(self._first), *await self._sent_out(self._rest)]
         return Announced(
             sum(one.sent for one in told),
             sum(one.missed for one in told),
-            tuple(failure for one in told for failure in one.failures),
+            tuple(dict.fromkeys(failure for one in told for failure in one.failures)),
             time.monotonic() - begun_s,
         )
 
-    async def _at_bridge(self, bridge: str) -> Announced:
+    async def _sent_out(self, wave: "_Wave") -> list[Announced]:
+        if not wave.devices and not wave.bridges:
+            return []
+        at_bridges = (self._at_bridge(name, there) for name, there in wave.bridges.items())
+        return list(await asyncio.gather(self._from_devices(wave.devices), *at_bridges))
+
+    async def _at_bridge(self, bridge: str, there: "_AtBridge") -> Announced:
         """What the bridge does not take goes from the devices."""
-        there = self._outlets[bridge]
         try:
-            await self._put_out(bridge, frames := [*there.first, *there.more])
+            await self._put_out(bridge, there.frames)
         except HotspareError as failed:
             done = await self._from_devices(there.otherwise)
             return Announced(done.sent, done.missed, (f"{bridge}: {failed.message}", *done.failures), done.took_s)
-        return Announced(len(frames), 0, (), 0.0)
+        return Announced(len(there.frames), 0, (), 0.0)
 
     async def _from_devices(self, frames: Mapping[str, Frames]) -> Announced:
         done: Future[Announced] = Future()
@@ -115,13 +117,27 @@ class Burst:
 class _AtBridge:
     """What is said at one bridge's outlets."""
 
-    first: list[tuple[str, bytes]] = field(default_factory=list)
-    """One of each mac: with it the switches on the way know where that is. Each with the port of the bridge by which it
-    comes in.
-    """
-    more: list[tuple[str, bytes]] = field(default_factory=list)
+    frames: list[tuple[str, bytes]] = field(default_factory=list)
+    """Each with the port of the bridge by which it comes in."""
     otherwise: dict[str, list[tuple[str, bytes]]] = field(default_factory=dict)
     """The same from the devices, by namespace."""
+
+
+@dataclass
+class _Wave:
+    """What is said together."""
+
+    devices: dict[str, list[tuple[str, bytes]]] = field(default_factory=dict)
+    """Frames by namespace, each with its device."""
+    bridges: dict[str, _AtBridge] = field(default_factory=dict)
+
+    def from_device(self, one: Announcement, *frames: bytes) -> None:
+        self.devices.setdefault(one.namespace, []).extend((one.device, frame) for frame in frames)
+
+    def at_bridge(self, outlet: Outlet, one: Announcement, frames: Sequence[bytes]) -> None:
+        there = self.bridges.setdefault(outlet.bridge, _AtBridge())
+        there.frames += [(outlet.port, announcement.tagged(frame, outlet.vlan)) for frame in frames]
+        there.otherwise.setdefault(one.namespace, []).extend((one.device, frame) for frame in frames)
 
 
 class Announcer:
