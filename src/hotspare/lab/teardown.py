@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from hotspare.lab import cgroup, image, namespace, network, processes
+from hotspare.lab import cgroup, image, namespace, neighbour_tables, network, processes
 from hotspare.lab.command import run
 from hotspare.lab.layout import STATE_ROOT, Layout
 from hotspare.model.errors import TimedOutError
@@ -50,6 +50,7 @@ def take_down(layout: Layout) -> Removed:
         shutil.rmtree(layout.state_dir)
         files.append(str(layout.state_dir))
     files += image.sweep()
+    neighbour_tables.give_back()
     network.forget_netns_mount()
     for directory in (STATE_ROOT, STATE_ROOT.parent, Path("/run/systemd/nspawn")):
         _remove_if_empty(directory)

@@ -10,7 +10,19 @@ from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
 from hotspare.adapters import whole_file
-from hotspare.lab import access, cluster_file, image, lock, machines, namespace, network, power, preflight, teardown
+from hotspare.lab import (
+    access,
+    cluster_file,
+    image,
+    lock,
+    machines,
+    namespace,
+    neighbour_tables,
+    network,
+    power,
+    preflight,
+    teardown,
+)
 from hotspare.lab.layout import MARK, Choices, File, Layout, Machine, Tenant
 from hotspare.model.errors import RefusedError
 
@@ -108,6 +120,7 @@ def _build(layout: Layout, phases: _Phases, *, choices: Choices, bare: bool, tel
         layout.state_dir.mkdir(parents=True, mode=0o700)
         machines.record_image(layout, base)
         network.create_switch(layout)
+        neighbour_tables.make_room()  # with a namespace of ours there, no other lab that ends takes it away
     keys = access.generate(layout)
     _write_access(layout, keys)
     whole_file.write(layout.cluster_yaml, cluster_file.cluster_yaml(layout, choices))
