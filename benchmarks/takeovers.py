@@ -4,6 +4,7 @@ import json
 import math
 import shlex
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ DRILL_LIMIT_S = 1500
 HERE = Path(__file__).parent
 SNAT_ONLY = "netns: vm01-snat}"
 REST_S = 60.0
+TALKING_S = 15.0
+"""So long routers have been talking before they are moved: a twin is told every 10 s whom they know."""
 ONNODE_LIMIT_S = 300
 TAKEOVER_LIMIT_S = 600
 BESIDE = {
@@ -167,6 +170,7 @@ class _Measuring:
         """The spare takes the gateway over as an operator wishes it."""
         self._ready()
         with pinging(self._lab) as pinged:
+            time.sleep(TALKING_S)
             self._lab.hotspare("takeover", GATEWAY, "--to", self._twin.spare(), timeout_s=TAKEOVER_LIMIT_S)
             self._twin.fresh()
         self._told.beside["taken_over"] = max(pinged.outages(), default=0.0)
