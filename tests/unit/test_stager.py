@@ -267,6 +267,23 @@ async def test_takeovers_over_and_back_lose_nothing_and_nothing_forwards_twice()
 
 
 @story
+async def test_what_a_node_has_carried_until_now_is_a_fresh_twin_however_long_it_carried():
+    net1, net2 = machines()
+    await fresh(net2)
+    await net1.stager.demote(within_s=10)
+    net1.node.carried = ""
+    await net2.stager.promote(within_s=10)
+    net2.node.carried = GATEWAY
+    await asyncio.sleep(1000)
+    net2.node.carried = ""
+    await net2.stager.demote(within_s=10)
+    state = net2.stager.state()
+    assert (state.score, state.equal_s, state.trouble) == (Score.FRESH, 0.0, "")
+    await asyncio.sleep(100)
+    assert net2.stager.state().score < Score.FRESH, "nobody carries it meanwhile"
+
+
+@story
 async def test_what_somebody_lets_go_on_a_spare_is_parked_again_at_once():
     _net1, net2 = machines()
     await fresh(net2)

@@ -86,6 +86,11 @@ class Spare:
             self._node.known |= plane.routers.keys()
         self._node.stirred.set()
 
+    def has(self, plane: DataPlane) -> None:
+        """This node has carried the gateway by this data plane until now: that is its twin."""
+        self.want(plane)
+        self._equal_s = self._now()
+
     def has_none(self) -> None:
         """There is no twin on this node, whatever is wanted."""
         self._is_staged, self._equal_s = False, None

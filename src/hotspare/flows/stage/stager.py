@@ -250,7 +250,7 @@ class Stager:
         if self._role is Role.CARRIER:
             self._role = Role.SPARE
             if (plane := self.carrier.end()) is not None:
-                self.spare.want(plane)
+                self.spare.has(plane)
         self._tell("twin.demoted", {"gateway": self._settings.gateway, "parked": len(park.plugs)})
         return len(park.plugs)
 
