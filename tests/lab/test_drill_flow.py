@@ -65,6 +65,15 @@ def test_a_takeover_is_measured_and_healed(played, fault):
     assert report.carrier == "b"
 
 
+def test_the_routers_of_a_twin_talk_for_a_while_before_the_fault(played):
+    twin = Gateway("gw", Strategy.TWIN, {"a": "gw", "b": "gw"})
+    asked = dataclasses.replace(order(played), gateway=twin, limits=dataclasses.replace(LIMITS, talk_s=4.0))
+    drill, said = drilled(played, asked)
+    history = asyncio.run(drill.run())
+    assert history.called_s - history.began_s >= 4.0
+    assert any("the routers talk for 4 s" in line for line in said)
+
+
 def test_two_owners_are_caught_by_the_capture(played):
     """The old node is cut off from the cluster, not from the network: both answer."""
     played.zombie = True
