@@ -179,7 +179,7 @@ def test_a_port_made_anew_meanwhile_makes_the_whole_transaction_fail(step: str) 
     assert ovsdb_transaction.failed(operations, len(operations)) == ""
 
 
-def test_all_that_forbids_a_step_is_told_at_once() -> None:
+def test_what_forbids_a_step_is_told_at_once_and_how_much_more() -> None:
     ours, foreign, absent, lost, moved = plugs(5)
     database = Database("br-int", "br-ex")
     database.do(StagePlugs("gw", (ours, moved)))
@@ -193,6 +193,8 @@ def test_all_that_forbids_a_step_is_told_at_once() -> None:
         database.do(Park("gw", (ours, absent)))
     with pytest.raises(RefusedError, match=f"of Neutron's port {ours.port}, not of other"):
         database.do(Unpark((replace(ours, port="other"),)))
+    with pytest.raises(RefusedError, match="there is no such port and 95 more"):
+        database.do(Unpark(plugs(105)[5:]))
 
 
 def test_what_agents_have_or_have_just_made_is_not_unparked() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import assert_never
@@ -37,6 +37,7 @@ from hotspare.model.staging import (
     SwitchLook,
     Unpark,
 )
+from hotspare.model.wording import some
 from hotspare.ports import Done
 
 RUN_DIR = "/var/run/openvswitch"
@@ -191,7 +192,7 @@ class Switch:
             found = await self._rows()
         there = {row.name for row in found.ports.values() if row.bridge == bridge}
         if missing := sorted(needed - there):
-            raise RefusedError(f"flows of bridge {bridge} need ports that it does not have: {_some(missing)}", code=0)
+            raise RefusedError(f"flows of bridge {bridge} need ports that it does not have: {some(missing)}", code=0)
         await self._ofctl(bridge, OPENFLOW, "replace-flows", "-", "--bundle", stdin=openflow.file(flows))
 
     async def _ofctl(self, bridge: str, protocols: str, command: str, *more: str, stdin: str = "") -> Done:
@@ -207,7 +208,7 @@ class Switch:
 def _require_devices(ports: Mapping[str, PortRow], names: Iterable[str]) -> None:
     faults = [f"{name}: {ports[name].fault}" for name in names if name in ports and ports[name].fault]
     if faults:
-        raise RefusedError(f"ovs-vswitchd made no device of {_some(faults)}", code=0)
+        raise RefusedError(f"ovs-vswitchd made no device of {some(faults)}", code=0)
 
 
 @asynccontextmanager
@@ -217,8 +218,3 @@ async def _limit(within_s: float, what: str) -> AsyncGenerator[None]:
             yield
     except TimeoutError:
         raise TimedOutError(f"{what} within {within_s:g} s") from None
-
-
-def _some(names: Sequence[str], shown_max: int = 5) -> str:
-    more = len(names) - shown_max
-    return ", ".join(names[:shown_max]) + (f" and {more} more" if more > 0 else "")

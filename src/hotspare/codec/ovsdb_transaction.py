@@ -26,6 +26,7 @@ from hotspare.codec.ovsdb_rows import (
 from hotspare.model.dataplane import PARKED_TAG, TUNNEL_BRIDGE, Plug, Tunnel
 from hotspare.model.errors import InvariantError, RefusedError
 from hotspare.model.staging import Park, RemovePlugs, SetTunnels, StagePlugs, Unpark
+from hotspare.model.wording import some
 
 Change = Callable[[Plug, PortRow], list[Operation] | str]
 """What makes a port that is there what it has to be, or why that must not be done."""
@@ -294,7 +295,7 @@ def _unparked(plug: Plug, row: PortRow) -> list[Operation] | str:
 
 def _none_wrong(problems: Iterable[str]) -> None:
     if told := tuple(problems):
-        raise RefusedError(f"nothing was changed in the switch: {'; '.join(told)}", code=0, hint="look again")
+        raise RefusedError(f"nothing was changed in the switch: {some(told)}", code=0, hint="look again")
 
 
 def _ours(gateway: str, tag: int) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from hotspare.model.errors import InvariantError
 from hotspare.model.routing import AgentFacts, DhcpAgent, DhcpNetwork, RouterFacts
+from hotspare.model.wording import some
 from hotspare.plan.standing import Agent, Placed
 
 Asked = TypeVar("Asked", bound=Hashable)
@@ -154,9 +155,7 @@ def lack(agent: Agent, conditions: Iterable[Condition[Agent]]) -> str:
 
 def hosts(agents: Sequence[Placed]) -> str:
     """The hosts by name, the first of them where they are many."""
-    named = ", ".join(agent.host for agent in agents[:HOSTS_NAMED_MAX])
-    more = len(agents) - HOSTS_NAMED_MAX
-    return f"{named} and {more} more" if more > 0 else named
+    return some([agent.host for agent in agents], shown_max=HOSTS_NAMED_MAX)
 
 
 def _instead(condition: Condition[Agent], agents: Sequence[Agent]) -> str:
