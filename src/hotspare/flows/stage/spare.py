@@ -240,9 +240,9 @@ class Spare:
         await self._node.introduce(some, gone, parked=True)
 
     async def let_neighbours_go(self) -> None:
-        """The routers, which are parked no more, forget whom they have no use for."""
+        """The routers, which are parked no more, may forget whom they know by now."""
         self._introduced = None
-        await self._node.introduce(self.neighbours, {}, parked=False)
+        await self._node.introduce(await self._node.neighbours(), {}, parked=False)
 
     # --- telling -----------------------------------------------------------------------------------------------------
 
