@@ -67,12 +67,12 @@ def measure(lab: Lab, outages: Outages) -> None:
     peers = _Peers(lab)
     with peers.own_agents():
         with peers.server_with({"ha_vrrp_advert_int": "2", "max_l3_agents_per_router": "2"}), peers.highly_available():
-            outages.found[VRRP] = peers.outages()
+            outages.found[VRRP] = peers.outages(VRRP)
         for peer, down_s, report_s in ((QUICK, 10, 5), (WITH_DEFAULTS, 75, 30)):
             server = {"allow_automatic_l3agent_failover": "True", "agent_down_time": str(down_s)}
             with peers.server_with(server), peers.reporting_every(report_s):
                 peers.bound_to((DEAD,))
-                outages.found[peer] = peers.outages()
+                outages.found[peer] = peers.outages(peer)
 
 
 class _Peers:
@@ -194,8 +194,9 @@ class _Peers:
 
     # --- the cut -----------------------------------------------------------------------------------------------------
 
-    def outages(self) -> list[float]:
+    def outages(self, peer: str) -> list[float]:
         """The node loses its power; seconds of every router that was without service. It is whole again afterwards."""
+        print(f"power cut: {peer}", flush=True)
         machine_at_rest()
         with pinging(self._lab) as pinged:
             self._lab.lab("power", DEAD, "off")

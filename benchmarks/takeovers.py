@@ -127,6 +127,7 @@ class _Measuring:
 
     def drilled(self, name: str, routers: int, fault: str) -> None:
         """The report of a drill, whatever its verdict."""
+        print(f"{routers} routers, {fault}, {name}", flush=True)
         self._ready()
         with self._a_floating_ip_too(), tempfile.TemporaryDirectory() as output:
             self._lab.desk(
@@ -168,6 +169,7 @@ class _Measuring:
 
     def taken_over(self) -> None:
         """The spare takes the gateway over as an operator wishes it."""
+        print("a planned takeover", flush=True)
         self._ready()
         with pinging(self._lab) as pinged:
             time.sleep(TALKING_S)
@@ -177,6 +179,7 @@ class _Measuring:
 
     def at_rest(self) -> None:
         """CPU and memory of both stagers while nothing happens."""
+        print("stagers at rest", flush=True)
         self._ready()
         nodes = (self._twin.carrier(), self._twin.spare())
         pid_file = f"/run/hotspare/{GATEWAY}.stager.pid"
@@ -189,6 +192,7 @@ class _Measuring:
 
     def staged(self) -> None:
         """A spare without a twin, as after a boot, has one."""
+        print("a spare is staged from nothing", flush=True)
         self._ready()
         spare = self._twin.spare()
         self._lab.ssh(spare, "/usr/lib/ocf/lib/hotspare/clean --twins", timeout_s=120)
@@ -197,6 +201,7 @@ class _Measuring:
 
     def added(self, routers: int) -> None:
         """One router more: how long after the carrier has it the twin has."""
+        print("one router more", flush=True)
         nodes = (self._twin.carrier(), self._twin.spare())
         with ThreadPoolExecutor() as at_once:
             told = [at_once.submit(self._on, node, "added", parked) for node, parked in zip(nodes, "01", strict=True)]
