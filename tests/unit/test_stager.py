@@ -234,7 +234,9 @@ async def test_a_spare_that_never_heard_of_a_carrier_refuses_and_changes_nothing
     await asyncio.sleep(1)
     with pytest.raises(RefusedError, match="not been heard"):
         await net2.stager.promote(within_s=10)
-    assert net2.stager.state().role is Role.SPARE
+    state = net2.stager.state()
+    assert (state.role, state.twin, state.trouble) == (Role.SPARE, "none", ""), "it has only just begun"
+    await asyncio.sleep(30)
     assert "no peer says that it carries" in net2.stager.state().trouble
 
 

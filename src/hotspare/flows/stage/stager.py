@@ -76,6 +76,7 @@ class Stager:
         self._work: asyncio.Task[None] | None = None
         self._repeating: asyncio.Task[None] | None = None
         self._score = 0
+        self._began_s = now()
         self._ready: _Ready | None = None
         self.spare = Spare(
             settings,
@@ -310,7 +311,7 @@ class Stager:
         self._score = freshness.score(fresh, self._score, stale_after_s=self._settings.stale_after_s)
         score = freshness.Score(self._score)
         trouble = told.trouble
-        if not trouble and (fresh.equal_s is None or fresh.equal_s > self._settings.stale_after_s):
+        if not trouble and self._is_late(fresh.equal_s):
             trouble = f"the twin is {freshness.words(fresh, score)}: {self._why_stale()}"
         return State(
             self._settings.gateway,
@@ -341,6 +342,14 @@ class Stager:
             carrier.connections,
             carrier.trouble,
         )
+
+    def _is_late(self, equal_s: float | None) -> bool:
+        """Whether somebody has to know. A stager that has just begun has no twin yet, and that is no trouble: a spare's
+        monitor that never was well could cost a takeover a minute and a half (docs/operate/twin.md).
+        """
+        if equal_s is None and not self._retirement.is_set():
+            equal_s = self._now() - self._began_s
+        return equal_s is None or equal_s > self._settings.stale_after_s
 
     def _why_stale(self) -> str:
         if self._retirement.is_set():

@@ -135,11 +135,11 @@ def trouble(call: Call, role: str) -> str:
 
 
 def _replaced(call: Call, why: str) -> str:
-    """A stager that is hung has been replaced by another one."""
+    """A stager that is hung has been replaced by another one; one that was launched a moment ago is no trouble yet."""
     daemon = stager.service_of(call["gateway"])
     process = daemon.running()
     if process and _age_s(process) < _YOUNG_S:
-        return f"{why} (launched {_age_s(process):.0f} s ago)"
+        return ""
     stager.stop(call["gateway"], deadline=call.deadline)
     _, said = stager.ensure(call)
     return said or f"{why}; it was ended and launched anew"
