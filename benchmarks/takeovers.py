@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from figures import Figure
+from hotspare.flows.drill import Limits
 from hotspare.lab.cluster_file import GATEWAY, cluster_yaml
 from hotspare.lab.layout import Choices
 from hotspare.model.drill import Strategy
@@ -24,8 +25,8 @@ DRILL_LIMIT_S = 1500
 HERE = Path(__file__).parent
 SNAT_ONLY = "netns: vm01-snat}"
 REST_S = 60.0
-TALKING_S = 15.0
-"""So long routers have been talking before they are moved: a twin is told every 10 s whom they know."""
+TALKING_S = Limits().talk_s
+"""So long routers have been talking before they are moved, as in a drill."""
 ONNODE_LIMIT_S = 300
 TAKEOVER_LIMIT_S = 600
 BESIDE = {

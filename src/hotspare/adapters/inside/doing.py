@@ -49,8 +49,9 @@ def introduce(name: str, some: Collection[Neighbour], gone: Collection[Neighbour
         with netns.entered(netns.checked(name)), Netlink(ROUTE) as kernel:
             known = links.links(kernel)
             refusals = kernel.carry_out(links.acquainted(known, some, gone, parked=parked))
-            for device in known.keys() - {links.LOOPBACK} if parked else ():
-                sysctls.ask_neighbours_briskly(device)
+            if parked:
+                for device in known.keys() - {links.LOOPBACK}:
+                    sysctls.ask_neighbours_briskly(device)
     except (HotspareError, OSError, ValueError) as error:
         return str(error)
     return str(refusals[0]) if refusals else ""

@@ -146,13 +146,15 @@ def acquainted(
     arp(7), `delay_first_probe_time`, `gc_stale_time`, `gc_thresh1`; linux/neighbour.h, `NTF_EXT_LEARNED`.
     """
     flags = _LEARNT_ELSEWHERE if parked else 0
-    return [
-        Request(kind, how, _neighbour(known[one.device], one, flags), f"{one.address} stays {otherwise}", absent)
-        for kind, how, these, otherwise, absent in (
-            (_DELNEIGH, 0, gone, "known", frozenset({errno.ENOENT})),
-            (_NEWNEIGH, CREATE | REPLACE, some, "unknown", frozenset()),
-        )
-        for one in sorted(these)
+    absent = frozenset({errno.ENOENT})
+    forgotten = [
+        Request(_DELNEIGH, 0, _neighbour(known[one.device], one, 0), f"{one.address} stays known", absent)
+        for one in sorted(gone)
+        if one.device in known
+    ]
+    return forgotten + [
+        Request(_NEWNEIGH, CREATE | REPLACE, _neighbour(known[one.device], one, flags), f"{one.address} stays unknown")
+        for one in sorted(some)
         if one.device in known
     ]
 

@@ -159,13 +159,14 @@ class Stager:
         ready, self._ready = self._ready, None
         if ready is not None and ready.plane is plane and ready.seen is self._node.still():
             with suppress(RefusedError):  # the node is another by now, and nobody had told that yet
-                return await self._by(ready, begun_s, within_s)
+                return await self._let_go(ready, begun_s, within_s)
         seen = await self._node.look()
         if ready is None or ready.plane is not plane or ready.seen != seen:
             ready = self._readiness(plane, seen)
-        return await self._by(ready, begun_s, within_s)
+        return await self._let_go(ready, begun_s, within_s)
 
-    async def _by(self, ready: _Ready, begun_s: float, within_s: float) -> Promoted:
+    async def _let_go(self, ready: _Ready, begun_s: float, within_s: float) -> Promoted:
+        """As it was worked out; RefusedError where the node is not as it was then, and nothing was let go."""
         plane, plan, burst, looked_s = ready.plane, ready.plan, ready.burst, self._now()
         if plane.routers and not plan.warm:
             raise RefusedError(f"no router of its twin is whole: {_one(plan.cold)}", code=0)
