@@ -295,7 +295,7 @@ def _unparked(plug: Plug, row: PortRow) -> list[Operation] | str:
 
 def _none_wrong(problems: Iterable[str]) -> None:
     if told := tuple(problems):
-        raise RefusedError(f"nothing was changed in the switch: {some(told)}", code=0, hint="look again")
+        raise RefusedError(f"nothing was changed in the switch: {some(told, apart='; ')}", code=0, hint="look again")
 
 
 def _ours(gateway: str, tag: int) -> dict[str, str]:
