@@ -121,6 +121,10 @@ def test_a_node_that_is_rebooted_or_that_the_file_does_not_know_was_fenced_as_pa
     )
 
 
+TROUBLED = (node("net1", attributes={f"hotspare-trouble-{GATEWAY}": "the twin is stale"}), node("net2"), node("net3"))
+"""As the gateway's resource agent tells it there."""
+
+
 @pytest.mark.parametrize(
     ("change", "name"),
     [
@@ -136,6 +140,7 @@ def test_a_node_that_is_rebooted_or_that_the_file_does_not_know_was_fenced_as_pa
         ({"resources": tuple(r for r in cluster().resources if r.id != "failover")}, "addresses"),
         ({"failures": (FailedAction("x", "start", "net1", 1, "error", "no bridge", "complete", "10:00"),)}, "failures"),
         ({"degraded": (FailedAction("x", "monitor", "net1", 190, "", "no broker", "complete", "10:00"),)}, "degraded"),
+        ({"nodes": TROUBLED}, "degraded"),
         ({"maintenance": True}, "failures"),
     ],
 )
@@ -143,6 +148,11 @@ def test_what_is_wrong_is_bad_in_its_own_line(change, name):
     found = view(WANTED, seen(status=cluster(**change)))
     assert line(found, name).answer is Answer.NO
     assert found.answer is Answer.NO
+
+
+def test_a_gateways_trouble_is_told_with_its_node():
+    found = line(view(WANTED, seen(status=cluster(nodes=TROUBLED))), "degraded")
+    assert found.details == (f"{GATEWAY} on net1: the twin is stale",)
 
 
 def test_a_file_that_no_agent_has_read_yet_is_told_and_is_nothing_wrong():

@@ -34,3 +34,9 @@ def stager(gateway: str) -> str:
     ocf/…/stager.py, `service_of`.
     """
     return f"{gateway}.stager"
+
+
+TROUBLE = "hotspare-trouble-"
+"""What the attribute of a node begins with in which a gateway tells its trouble there; the gateway's name follows.
+Source: ocf/…/troubles.py.
+"""

@@ -9,7 +9,7 @@ from hotspare.model.drill import NodeState
 from hotspare.model.status import AgentReport, GatewayLine, Line, NodeLine, StatusView, TwinNode
 from hotspare.plan import pool_status, twin_status
 from hotspare.plan.health import carrier, fence_devices, troubles
-from hotspare.plan.names import agents_of, local
+from hotspare.plan.names import TROUBLE, agents_of, local
 from hotspare.plan.resources import Home, astray
 from hotspare.plan.seen import Seen, lost_routers
 
@@ -240,11 +240,18 @@ def _failures(status: ClusterStatus | str) -> Line:
 
 
 def _degraded(status: ClusterStatus | str) -> Sequence[Line]:
-    """What the cluster's own monitors found half a minute ago at most; no line where they found nothing."""
-    if isinstance(status, str) or not status.degraded:
+    """What the cluster's own monitors found a minute ago at most; no line where they found nothing."""
+    if isinstance(status, str):
         return ()
-    found = tuple(f"{action.resource} on {action.node} ({action.at}): {action.reason}" for action in status.degraded)
-    return (Line("degraded", Answer.NO, f"{len(found)} at work, but troubled", found),)
+    agents = (f"{action.resource} on {action.node} ({action.at}): {action.reason}" for action in status.degraded)
+    gateways = (
+        f"{name.removeprefix(TROUBLE)} on {node.name}: {reason}"
+        for node in status.nodes
+        for name, reason in sorted(node.attributes.items())
+        if name.startswith(TROUBLE)
+    )
+    found = (*gateways, *agents)
+    return (Line("degraded", Answer.NO, f"{len(found)} at work, but troubled", found),) if found else ()
 
 
 def _outdated(nodes: Mapping[str, NodeState | str]) -> Sequence[Line]:

@@ -313,7 +313,7 @@ class Stager:
         score = freshness.Score(self._score)
         trouble = told.trouble
         if not trouble and self._is_late(fresh.equal_s):
-            trouble = f"the twin is {freshness.words(fresh, score)}: {self._why_stale()}"
+            trouble = f"the twin is {freshness.word(fresh, score)}: {self._why_stale()}"
         return State(
             self._settings.gateway,
             self._settings.node,
@@ -345,9 +345,7 @@ class Stager:
         )
 
     def _is_late(self, equal_s: float | None) -> bool:
-        """Whether somebody has to know. A stager that has just begun has no twin yet, and that is no trouble: a spare's
-        monitor that never was well could cost a takeover a minute and a half (docs/operate/twin.md).
-        """
+        """Whether somebody has to know. A stager that has just begun has no twin yet, and that is no trouble."""
         if equal_s is None and not self._retirement.is_set():
             equal_s = self._now() - self._began_s
         return equal_s is None or equal_s > self._settings.stale_after_s

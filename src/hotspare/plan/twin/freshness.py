@@ -47,11 +47,16 @@ def score(twin: Freshness, before: int, *, stale_after_s: float) -> Score:
 def words(twin: Freshness, told: Score) -> str:
     """What is behind the score that was told: `fresh (2 s), 40 routers`; `partial (2 s), 20 of 40 routers`; `none`."""
     if twin.equal_s is None:
-        return "none"
+        return word(twin, told)
     routers = f"{twin.routers} router{'s' * (twin.routers != 1)}"
     if twin.cold:
         routers = f"{twin.routers - twin.cold} of {routers}"
-    return f"{told.name.lower()} ({_age(twin.equal_s)}), {routers}"
+    return f"{word(twin, told)} ({_age(twin.equal_s)}), {routers}"
+
+
+def word(twin: Freshness, told: Score) -> str:
+    """The same without what changes from second to second."""
+    return "none" if twin.equal_s is None else told.name.lower()
 
 
 def _age(seconds: float) -> str:

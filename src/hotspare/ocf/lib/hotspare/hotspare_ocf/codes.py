@@ -11,7 +11,6 @@ NOT_RUNNING = 7
 RUNNING_PROMOTED = 8
 FAILED_PROMOTED = 9
 DEGRADED = 190  # runs, with a trouble that is told; Pacemaker recovers nothing
-DEGRADED_PROMOTED = 191
 
 
 class OcfError(Exception):

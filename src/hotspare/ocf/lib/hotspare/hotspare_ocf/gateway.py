@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posix
 
-from hotspare_ocf import codes, markers, preference
+from hotspare_ocf import codes, markers, preference, troubles
 from hotspare_ocf.alone import Alone
 from hotspare_ocf.codes import OcfError
 from hotspare_ocf.declaration import Action, Agent, Parameter, where_ports_are
@@ -33,25 +33,40 @@ _NETNS_DIR = "/run/netns"
 def monitor(call: Call) -> int:
     """Promoted, unpromoted, or not running only with no record and no router here that could forward.
 
-    At OCF_CHECK_LEVEL 20 also whether the routers really forward, or, on a spare, whether they could.
+    At OCF_CHECK_LEVEL 20 also whether the routers really forward, or, on a spare, whether they could. What is wrong and
+    no failure is told beside the result (troubles.py).
     """
-    if not call["gateway"]:
+    gateway = call["gateway"]
+    if not gateway:
         raise OcfError(codes.ERR_CONFIGURED, "; ".join(call.problems))
-    role = markers.role(call["gateway"])
+    role = markers.role(gateway)
+    trouble = ""
     # Routers on a node where another gateway is promoted are that gateway's.
     if role != markers.PROMOTED and not _others_promoted(call) and (call.is_probe or _has_router_namespace()):
-        _refuse_forwarding(call, role)
-    trouble = ""
+        trouble = _refuse_forwarding(call, role)
     if call.is_probe:
+        troubles.forget(gateway)
         if role:
-            _score(call, preference.without_twin(call["gateway"], role))
+            _score(call, preference.without_twin(gateway, role))
     else:
-        trouble = _stagers_trouble(call, role)
-        if call.level >= _LEVEL_FORWARDING:
-            _look_deeper(call, role)
+        trouble = trouble or _look_further(call, role)
+        troubles.tell(gateway, trouble, level=call.level)
     if trouble:
-        raise OcfError(codes.DEGRADED_PROMOTED if role == markers.PROMOTED else codes.DEGRADED, trouble)
+        from hotspare_ocf import events
+
+        events.exit_reason(trouble)
     return _CODES.get(role, codes.SUCCESS)
+
+
+def _look_further(call: Call, role: str) -> str:
+    """Where the node is as its role has it. Returns what is wrong with the stager and, at level 20, with the routers.
+
+    Raises:
+        OcfError: nothing forwards here.
+    """
+    stagers = _stagers_trouble(call, role)
+    deeper = _look_deeper(call, role) if call.level >= _LEVEL_FORWARDING else ""
+    return "; ".join(filter(None, (deeper, stagers)))
 
 
 def _stagers_trouble(call: Call, role: str) -> str:
@@ -67,8 +82,10 @@ def _stagers_trouble(call: Call, role: str) -> str:
     return twin.trouble(call, role)
 
 
-def _refuse_forwarding(call: Call, role: str) -> None:
-    """Raises OcfError where routers forward, or may, that no promotion allowed."""
+def _refuse_forwarding(call: Call, role: str) -> str:
+    """Raises OcfError where routers forward, or may, that no promotion allowed. Returns what keeps a spare from
+    knowing: what was parked stays parked without ovsdb-server, and a recovery would clean the twin away.
+    """
     forwards = _may_forward(call)
     if forwards and role:
         raise OcfError(
@@ -80,35 +97,33 @@ def _refuse_forwarding(call: Call, role: str) -> None:
             codes.FAILED_PROMOTED,
             f"routers forward here, but gateway {call['gateway']} was not started on this node",
         )
-    if forwards is None:
-        # What was parked stays parked without ovsdb-server; a recovery of a spare would clean its twin away.
-        parked = _is_twin(call) and role == markers.UNPROMOTED and not call.is_probe
-        raise OcfError(
-            codes.DEGRADED if parked else codes.ERR_GENERIC,
-            "routers' namespaces are here and Open vSwitch does not answer: cannot tell whether they forward",
-        )
+    if forwards is not None:
+        return ""
+    trouble = "routers' namespaces are here and Open vSwitch does not answer: cannot tell whether they forward"
+    if _is_twin(call) and role == markers.UNPROMOTED and not call.is_probe:
+        return trouble
+    raise OcfError(codes.ERR_GENERIC, trouble)
 
 
-def _look_deeper(call: Call, role: str) -> None:
-    """Raises OcfError: nothing forwards here (a failure: another node has to be promoted), or single routers do not, or
-    this spare could carry none (degraded: told, and nobody would be helped by a takeover).
+def _look_deeper(call: Call, role: str) -> str:
+    """Raises OcfError where nothing forwards here: another node has to be promoted. Returns why single routers do not,
+    or why this spare could carry none: nobody would be helped by a takeover.
     """
     from hotspare_ocf import forwarding, sweep, vswitchd
 
     if role == markers.UNPROMOTED and (trouble := vswitchd.trouble()):
-        raise OcfError(codes.DEGRADED, f"this node could not carry gateway {call['gateway']}: {trouble}")
+        return f"this node could not carry gateway {call['gateway']}: {trouble}"
     if role != markers.PROMOTED:
-        return
+        return ""
     try:
         outage = forwarding.outage(call.remaining_s())
         trouble = "" if outage else forwarding.trouble(sweep.site(call))
     except OSError as error:
-        raise OcfError(codes.DEGRADED_PROMOTED, f"cannot tell whether the routers forward: {error}") from error
+        return f"cannot tell whether the routers forward: {error}"
     if outage:
         _score(call, None)
         raise OcfError(codes.FAILED_PROMOTED, f"no router of gateway {call['gateway']} forwards here: {outage}")
-    if trouble:
-        raise OcfError(codes.DEGRADED_PROMOTED, trouble)
+    return trouble
 
 
 def start(call: Call) -> int:
@@ -147,6 +162,7 @@ def promote(call: Call) -> int:
             markers.write(call["gateway"], markers.PROMOTED)
     # Before the next transition: a spare of the same score that is not the controller would be promoted instead.
     _score(call, preference.CARRIES)
+    troubles.forget(call["gateway"])
     return codes.SUCCESS
 
 
@@ -184,10 +200,12 @@ def demote(call: Call) -> int:
     """This node answers and forwards nothing of the gateway: it is clean or, with `twin`, all of it is parked."""
     if _is_twin(call) and markers.role(call["gateway"]) and not _others_promoted(call):
         _demote_twin(call)
-        return codes.SUCCESS
-    _withdraw(call)
-    if markers.role(call["gateway"]):
-        markers.write(call["gateway"], markers.UNPROMOTED)
+    else:
+        _withdraw(call)
+        if markers.role(call["gateway"]):
+            markers.write(call["gateway"], markers.UNPROMOTED)
+    if call["gateway"]:
+        troubles.forget(call["gateway"])
     return codes.SUCCESS
 
 
@@ -213,6 +231,7 @@ def stop(call: Call) -> int:
     if call["gateway"]:
         markers.forget(call["gateway"])
         _score(call, None)
+        troubles.forget(call["gateway"])
     return codes.SUCCESS
 
 
@@ -371,7 +390,7 @@ AGENT = Agent(
                        "one of its own."),
         Parameter("stale_after", "integer", default="30", least=5, most=86_400, reloadable=True,
                   short="oldest twin (s)",
-                  long="With strategy=twin: seconds after which a twin that is out of step is told as degraded, and "
+                  long="With strategy=twin: seconds after which a twin that is out of step is told as a trouble, and "
                        "another node is rather promoted."),
         Parameter("connections", "boolean", default="yes", reloadable=True, short="connections survive",
                   long="With strategy=twin: whether the connections that pass through the routers (conntrack) are "

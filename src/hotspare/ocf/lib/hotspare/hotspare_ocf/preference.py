@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posix
 
-from hotspare_ocf import markers
+from hotspare_ocf import markers, node_attributes
 from hotspare_ocf.identity import RUN_DIR
 
 TYPE_CHECKING = False
@@ -27,29 +27,15 @@ free spare is the controller, or where there is none.
 """
 _LEAST, _MOST = 1, CARRIES
 
-_CRM_ATTRIBUTE = "/usr/sbin/crm_attribute"
-_CRM_WAIT_S = 5.0
-
 
 def tell(gateway: str, score: int | None) -> None:
     """Pacemaker knows the score; without one it promotes nobody here.
 
     A failure is told, not raised: by hand and in ocf-tester there is no cluster to know it.
     """
-    import subprocess
+    if reason := node_attributes.tell(["--promotion"], None if score is None else str(score)):
+        from hotspare_ocf import events
 
-    from hotspare_ocf import events
-
-    value = ["--delete"] if score is None else ["--update", str(score)]
-    try:
-        done = subprocess.run(
-            [_CRM_ATTRIBUTE, "--promotion", *value],
-            stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_CRM_WAIT_S,
-        )  # fmt: skip
-        reason = done.stderr.decode(errors="replace").strip() if done.returncode else ""
-    except (OSError, subprocess.TimeoutExpired) as error:
-        reason = str(error)
-    if reason:
         events.tell("score.unset", gateway=gateway, reason=reason)
     _record(gateway, None if reason else score)
 

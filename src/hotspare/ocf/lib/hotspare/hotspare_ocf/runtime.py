@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from hotspare_ocf.declaration import Agent
     from hotspare_ocf.environment import Call
 
-_DEGRADED = frozenset({codes.DEGRADED, codes.DEGRADED_PROMOTED})
-
 _QUIET = frozenset({"monitor", "validate-all"})
 """Actions that leave no line in the journal unless they fail: they run all day."""
 
@@ -52,7 +50,7 @@ def main(agent: Agent, arguments: list[str], environ: Mapping[str, str]) -> int:
         from hotspare_ocf import events
 
         events.exit_reason(reason)
-        word = "degraded" if code in _DEGRADED else "failed"
+        word = "degraded" if code == codes.DEGRADED else "failed"
         _tell(f"{action}.{word}", facts | took | {"code": code, "reason": reason})
     elif is_told:
         _tell(f"{action}.finished", facts | took)

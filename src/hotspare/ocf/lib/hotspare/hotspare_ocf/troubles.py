@@ -1,0 +1,75 @@
+"""A gateway's trouble on this node that is no failure: an attribute of the node, `hotspare-trouble-GATEWAY`.
+
+It is not told by an exit code, OCF_DEGRADED, as other agents do: a promotable resource pays for that with its next
+change of roles (docs/decisions/0016-a-gateways-trouble-is-an-attribute.md).
+"""
+
+from __future__ import annotations
+
+import posix
+
+from hotspare_ocf import node_attributes
+from hotspare_ocf.identity import RUN_DIR
+
+ATTRIBUTE = "hotspare-trouble-"
+"""What its name begins with; `crm_mon --show-node-attributes` shows it, and `hotspare status`."""
+
+
+def tell(gateway: str, reason: str, *, level: int) -> None:
+    """Pacemaker knows what is wrong, or that nothing is any more. `level` is how deep the look was that found it: a
+    look that is less deep than the one that found a trouble does not end it.
+    """
+    reason = reason.replace("\n", " ")
+    known_level, known = _known(gateway)
+    if reason == known or (not reason and level < known_level):
+        return
+    if reason:
+        _told("gateway.troubled", gateway, reason)
+        if not _unset(gateway, node_attributes.tell(_which(gateway), reason)):
+            _record(gateway, f"{level} {reason}")
+    else:
+        _told("gateway.well", gateway, known)
+        forget(gateway)
+
+
+def forget(gateway: str) -> None:
+    """What was told is void: the gateway has another role here, or none, or Pacemaker asks for all anew."""
+    if _known(gateway)[1] and not _unset(gateway, node_attributes.tell(_which(gateway), None)):
+        posix.unlink(_path(gateway))
+
+
+def _which(gateway: str) -> list[str]:
+    return ["--name", ATTRIBUTE + gateway, "--lifetime", "reboot"]
+
+
+def _known(gateway: str) -> tuple[int, str]:
+    """The level and the reason that Pacemaker was told last."""
+    try:
+        with open(_path(gateway), encoding="utf-8", errors="replace") as file:
+            level, _, reason = file.read().rstrip("\n").partition(" ")
+    except FileNotFoundError:
+        return 0, ""
+    return (int(level), reason) if level.isdigit() else (0, "")
+
+
+def _record(gateway: str, text: str) -> None:
+    draft = _path(gateway) + ".new"
+    with open(draft, "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+    posix.rename(draft, _path(gateway))
+
+
+def _unset(gateway: str, why: str) -> bool:
+    if why:
+        _told("trouble.unset", gateway, why)
+    return bool(why)
+
+
+def _told(event: str, gateway: str, reason: str) -> None:
+    from hotspare_ocf import events
+
+    events.tell(event, gateway=gateway, reason=reason)
+
+
+def _path(gateway: str) -> str:
+    return f"{RUN_DIR}/{gateway}.trouble"
