@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posix
 
-from hotspare_ocf import markers, node_attributes
+from hotspare_ocf import markers
 from hotspare_ocf.identity import RUN_DIR
 
 TYPE_CHECKING = False
@@ -33,6 +33,8 @@ def tell(gateway: str, score: int | None) -> None:
 
     A failure is told, not raised: by hand and in ocf-tester there is no cluster to know it.
     """
+    from hotspare_ocf import node_attributes
+
     if reason := node_attributes.tell(["--promotion"], None if score is None else str(score)):
         from hotspare_ocf import events
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import posix
 
-from hotspare_ocf import node_attributes
 from hotspare_ocf.identity import RUN_DIR
 
 ATTRIBUTE = "hotspare-trouble-"
@@ -25,7 +24,7 @@ def tell(gateway: str, reason: str, *, level: int) -> None:
         return
     if reason:
         _told("gateway.troubled", gateway, reason)
-        if not _unset(gateway, node_attributes.tell(_which(gateway), reason)):
+        if _is_set(gateway, reason):
             _record(gateway, f"{level} {reason}")
     else:
         _told("gateway.well", gateway, known)
@@ -34,12 +33,17 @@ def tell(gateway: str, reason: str, *, level: int) -> None:
 
 def forget(gateway: str) -> None:
     """What was told is void: the gateway has another role here, or none, or Pacemaker asks for all anew."""
-    if _known(gateway)[1] and not _unset(gateway, node_attributes.tell(_which(gateway), None)):
+    if _known(gateway)[1] and _is_set(gateway, None):
         posix.unlink(_path(gateway))
 
 
-def _which(gateway: str) -> list[str]:
-    return ["--name", ATTRIBUTE + gateway, "--lifetime", "reboot"]
+def _is_set(gateway: str, reason: str | None) -> bool:
+    from hotspare_ocf import node_attributes
+
+    why_not = node_attributes.tell(["--name", ATTRIBUTE + gateway, "--lifetime", "reboot"], reason)
+    if why_not:
+        _told("trouble.unset", gateway, why_not)
+    return not why_not
 
 
 def _known(gateway: str) -> tuple[int, str]:
@@ -57,12 +61,6 @@ def _record(gateway: str, text: str) -> None:
     with open(draft, "w", encoding="utf-8") as file:
         file.write(text + "\n")
     posix.rename(draft, _path(gateway))
-
-
-def _unset(gateway: str, why: str) -> bool:
-    if why:
-        _told("trouble.unset", gateway, why)
-    return bool(why)
 
 
 def _told(event: str, gateway: str, reason: str) -> None:
