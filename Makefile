@@ -41,7 +41,7 @@ check: venv ## lint, types, layers, unit tests: no root, no lab
 test: venv host ## all tests but the long ones, with labs (root, Debian 12)
 	@scripts/lint $(BIN)
 	@# Each process has its own part (tests/conftest.py), so no share of the whole can be told.
-	$(BIN)/pytest -n 2 --dist each -m 'not long' -o console_output_style=classic
+	$(BIN)/pytest -n 2 --dist each -m 'not long' -o console_output_style=classic --durations=25
 
 .PHONY: test-long
 test-long: venv host ## what takes many minutes each: takeovers in a row, bad luck, the recipe
