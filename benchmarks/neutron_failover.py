@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from keystoneauth1.exceptions import ConnectFailure
 from openstack.exceptions import SDKException
 
 from figures import Figure
@@ -153,7 +154,7 @@ class _Peers:
         def answers() -> bool:
             try:
                 self._living()
-            except SDKException:
+            except (SDKException, ConnectFailure):  # also a server that ends with the question in its hand
                 return False
             return True
 
