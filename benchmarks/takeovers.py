@@ -245,4 +245,5 @@ def _told(report: Mapping[str, Any]) -> str:
     phases = ", ".join(f"{name} {length} s" for name, length in report["phases_s"].items())
     tcp = "; ".join(f"{one['inside']}: {one['text']}" for one in report["tcp"])
     outage = report["outage_s"]
-    return f"verdict {report['verdict']}; median {outage['median']} s, worst {outage['worst']} s ({phases}). TCP: {tcp}"
+    verdict = ": ".join(filter(None, (report["verdict"], "; ".join(report["why"]))))
+    return f"verdict {verdict}; median {outage['median']} s, worst {outage['worst']} s ({phases}). TCP: {tcp}"
