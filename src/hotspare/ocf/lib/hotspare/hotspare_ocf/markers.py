@@ -30,11 +30,10 @@ def write(gateway: str, word: str) -> None:
     """The gateway's role is on record; a reader sees the old word or the new one, never half of it."""
     import os
 
+    from hotspare_ocf import whole_file
+
     os.makedirs(RUN_DIR, mode=0o755, exist_ok=True)
-    draft = _path(gateway) + ".new"
-    with open(draft, "w", encoding="ascii") as file:
-        file.write(word + "\n")
-    posix.rename(draft, _path(gateway))
+    whole_file.write(_path(gateway), word + "\n")
 
 
 def forget(gateway: str) -> None:

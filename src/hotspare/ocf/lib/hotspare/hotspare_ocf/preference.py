@@ -73,10 +73,9 @@ def _record(gateway: str, score: int | None) -> None:
         except FileNotFoundError:
             pass
         return
-    draft = _path(gateway) + ".new"
-    with open(draft, "w", encoding="ascii") as file:
-        file.write(f"{score}\n")
-    posix.rename(draft, _path(gateway))
+    from hotspare_ocf import whole_file
+
+    whole_file.write(_path(gateway), f"{score}\n")
 
 
 def _path(gateway: str) -> str:

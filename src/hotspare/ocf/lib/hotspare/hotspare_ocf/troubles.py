@@ -25,7 +25,9 @@ def tell(gateway: str, reason: str, *, level: int) -> None:
     if reason:
         _told("gateway.troubled", gateway, reason)
         if _is_set(gateway, reason):
-            _record(gateway, f"{level} {reason}")
+            from hotspare_ocf import whole_file
+
+            whole_file.write(_path(gateway), f"{level} {reason}\n")
     else:
         _told("gateway.well", gateway, known)
         forget(gateway)
@@ -54,13 +56,6 @@ def _known(gateway: str) -> tuple[int, str]:
     except FileNotFoundError:
         return 0, ""
     return (int(level), reason) if level.isdigit() else (0, "")
-
-
-def _record(gateway: str, text: str) -> None:
-    draft = _path(gateway) + ".new"
-    with open(draft, "w", encoding="utf-8") as file:
-        file.write(text + "\n")
-    posix.rename(draft, _path(gateway))
 
 
 def _told(event: str, gateway: str, reason: str) -> None:
