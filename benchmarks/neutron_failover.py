@@ -30,14 +30,15 @@ DEAD = NODES[0]
 AT_ONCE = 4
 
 VRRP = "VRRP"
+HIGHLY_AVAILABLE = {"ha_vrrp_advert_int": "2", "max_l3_agents_per_router": "2"}
 WITH_DEFAULTS = "automatic failover, its defaults (agent_down_time 75, report_interval 30)"
 QUICK = "automatic failover, agent_down_time 10, report_interval 5"
 
 NOTES = (
     (
         "VRRP and automatic failover: Neutron's own agents as systemd units on three nodes, the same routers, "
-        "the same prober. VRRP: two agents a router, advertisements every 2 s as by default; routers whose primary was "
-        "elsewhere lost nothing and are not counted. Automatic failover: all routers on the node whose power is cut. "
+        "the same prober. VRRP: two agents a router, advertisements every 2 s as by default; all primaries on the node "
+        "whose power is cut. Automatic failover: all routers on that node. "
         "None of them fences: the power is cut for good."
     ),
 )
@@ -63,12 +64,15 @@ class Outages:
         ]
 
 
-def measure(lab: Lab, outages: Outages) -> None:
-    """All peers, in the lab whose gateway is stopped meanwhile."""
+def measure(lab: Lab, outages: Outages, *, vrrp: bool, failover: bool) -> None:
+    """These peers, in the lab whose gateway is stopped meanwhile."""
     peers = _Peers(lab)
     with peers.own_agents():
-        with peers.server_with({"ha_vrrp_advert_int": "2", "max_l3_agents_per_router": "2"}), peers.highly_available():
-            outages.found[VRRP] = peers.outages(VRRP)
+        if vrrp:
+            with peers.server_with(HIGHLY_AVAILABLE), peers.highly_available():
+                outages.found[VRRP] = peers.outages(VRRP)
+        if not failover:
+            return
         for peer, down_s, report_s in ((QUICK, 10, 5), (WITH_DEFAULTS, 75, 30)):
             server = {"allow_automatic_l3agent_failover": "True", "agent_down_time": str(down_s)}
             with peers.server_with(server), peers.reporting_every(report_s):
@@ -174,13 +178,42 @@ class _Peers:
 
     @contextmanager
     def highly_available(self) -> Iterator[None]:
-        """Every router is one of VRRP."""
-        self._all_are(ha=True)
+        """Every router is one of VRRP, and its primary is on the node that is to die."""
         try:
+            with self._no_other_takes_routers():
+                self._all_are(ha=True)
+                await_all(self._lab, within_s=SERVED_S)
+            eventually(self._all_have_a_backup, within_s=SERVED_S, what="each router has its primary and a backup")
             yield
         finally:
             self._all_are(ha=False)
             self.bound_to((DEAD,))
+
+    @contextmanager
+    def _no_other_takes_routers(self) -> Iterator[None]:
+        """The primary is whoever was first: no agent but one is given routers, as long as this lasts."""
+        self._others_take_routers(False)
+        try:
+            yield
+        finally:
+            self._others_take_routers(True)
+
+    def _others_take_routers(self, taken: bool) -> None:
+        def change(network: Any) -> None:
+            for agent in network.agents(agent_type="L3 agent"):
+                if agent.host in NODES and agent.host != DEAD:
+                    network.update_agent(agent, is_admin_state_up=taken)
+
+        self._asked(change)
+
+    def _all_have_a_backup(self) -> bool:
+        """As the agents of every router have told Neutron: Neutron takes a while to give a second agent each."""
+
+        def states(network: Any) -> list[list[tuple[str, bool]]]:
+            hosting = (network.routers_hosting_l3_agents(router) for router in network.routers())
+            return [sorted((str(agent.ha_state), agent.host == DEAD) for agent in agents) for agents in hosting]
+
+        return all(found == [("active", True), ("standby", False)] for found in self._asked(states))
 
     def _all_are(self, *, ha: bool) -> None:
         def change(network: Any) -> None:
@@ -190,8 +223,6 @@ class _Peers:
                 tuple(at_once.map(lambda router: changed(network, router, ha=ha), routers[1:]))
 
         self._asked(change)
-        if ha:
-            await_all(self._lab, within_s=SERVED_S)
 
     # --- the cut -----------------------------------------------------------------------------------------------------
 

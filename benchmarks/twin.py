@@ -12,6 +12,7 @@ from lab_parts import Lab
 from lab_twin import grown
 
 FEW, SOME, MANY = 5, 40, 100
+OURS, COLD, VRRP, FAILOVER = PARTS = ("ours", "cold", "vrrp", "failover")
 
 
 def main() -> int:
@@ -19,7 +20,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench NAME=twin OPTIONS=…", description=__doc__)
     parser.add_argument("--lab", metavar="NAME", help="use this lab, which is up with strategy twin; else one is made")
     parser.add_argument("--routers", type=int, nargs=3, default=(FEW, SOME, MANY), metavar="N", help="few, some, many")
-    parser.add_argument("--only", choices=("ours", "peers"), help="leave the other part out")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="these parts, and no other")
     options = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("a lab needs root")
@@ -37,14 +38,17 @@ def main() -> int:
 def _measure(lab: Lab, ours: takeovers.Takeovers, peers: neutron_failover.Outages, options: argparse.Namespace) -> None:
     few, some, many = options.routers
     lab.hotspare("apply", timeout_s=600)
-    if options.only != "peers":
+    grown(lab, few)
+    if OURS in options.only:
         ours.few(lab, few)
     grown(lab, some)
-    if options.only != "peers":
+    if OURS in options.only:
         ours.some(lab, some)
-    if options.only != "ours":
-        neutron_failover.measure(lab, peers)
-    if options.only != "peers":
+    if COLD in options.only:
+        ours.cold(lab, some)
+    if {VRRP, FAILOVER} & set(options.only):
+        neutron_failover.measure(lab, peers, vrrp=VRRP in options.only, failover=FAILOVER in options.only)
+    if OURS in options.only:
         grown(lab, many)
         ours.many(lab, many)
 
