@@ -123,7 +123,7 @@ def _network(lab: Lab) -> Processes:
             yield lab.layout.netns(source.name), ("send", target.address(network))
 
 
-LOADS: dict[str, Callable[[Lab], Processes]] = {"CPU": _cpu, "disk": _disk, "network": _network}
+LOADS: dict[str, Callable[[Lab], Processes]] = {"network": _network, "CPU": _cpu, "disk": _disk}
 
 
 def main() -> None:

@@ -108,7 +108,7 @@ def test_keys_and_secrets_are_roots_alone_and_in_no_configuration(made: Lab) -> 
 
 def test_a_changed_token_reloads_and_restarts_nothing(made: Lab, file: Path) -> None:
     before = processes(made)
-    told = apply(made, edited(file, "token.yaml", ("token_ms: 1000", "token_ms: 1500")))
+    told = apply(made, edited(file, "token.yaml", ("cluster: {", "cluster: {token_ms: 1500, ")))
     assert actions(told) == [*((node, "write-file") for node in NODES), ("net1", "reload-corosync")]
     for node in NODES:
         assert "runtime.config.totem.token (u32) = 1500" in made.ssh(node, "corosync-cmapctl")
@@ -166,7 +166,7 @@ def test_what_is_wrong_with_the_world_is_said_at_once_and_nothing_is_changed(mad
         ("config: ssh_config", "config: wrong_ssh_config, connect_timeout_s: 3"),
         ("  net2:\n", "  net2:\n    address: 172.16.1.77\n"),
         ("172.16.1.100", "172.16.1.111"),
-        ("token_ms: 1000", "token_ms: 2000"),
+        ("cluster: {", "cluster: {token_ms: 2000, "),
     )
     before = made.ssh("net1", "sha256sum /etc/corosync/corosync.conf; cibadmin --query --scope configuration")
     argv = [HOTSPARE, "lab", "shell", "--name", made.name, "--", HOTSPARE, "apply", broken]
@@ -196,7 +196,7 @@ def test_a_node_is_taken_out_and_put_back(made: Lab, file: Path) -> None:
 
 
 def test_a_wrong_file_exits_2_and_asks_nobody(made: Lab, file: Path) -> None:
-    made.hotspare("apply", edited(file, "wrong.yaml", ("token_ms: 1000", "token_ms: fast")), expect=2)
+    made.hotspare("apply", edited(file, "wrong.yaml", ("cluster: {", "cluster: {token_ms: fast, ")), expect=2)
 
 
 def test_a_node_that_lost_its_files_gets_them_back(made: Lab, file: Path) -> None:

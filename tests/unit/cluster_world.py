@@ -106,6 +106,9 @@ class World:
             return None
         conf = corosync_conf.read(self.running_conf[name])
         cmap = {f"totem.{key}": value for key, value in conf.first("totem").values}
+        for link in conf.first("totem").of("interface"):
+            values = {key: value for key, value in link.values if key != "linknumber"}  # by this the others are told
+            cmap |= {f"totem.interface.{link.get('linknumber')}.{key}": value for key, value in values.items()}
         for part in ("quorum", "logging"):
             cmap |= {f"{part}.{key}": value for key, value in conf.first(part).values}
         for number, node in enumerate(conf.first("nodelist").of("node")):

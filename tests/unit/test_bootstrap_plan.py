@@ -23,6 +23,7 @@ from hotspare.model.step import (
     StopResource,
     WriteFile,
 )
+from hotspare.plan import membership
 from hotspare.plan.layout import AUTHKEY, COROSYNC_CONF, PARK_UNIT, PARK_UNIT_LINK, PARK_UNIT_PATH, UNITS
 
 
@@ -99,6 +100,25 @@ def test_a_changed_token_changes_the_file_and_reloads_once() -> None:
     ]
     assert kinds(steps) == {WriteFile, ReloadCorosync}
     assert sum(isinstance(step, ReloadCorosync) for step in steps) == 1
+
+
+def test_links_that_run_with_other_timers_are_reloaded() -> None:
+    world = made(edge())
+    for name, text in world.running_conf.items():
+        world.running_conf[name] = text.replace("knet_pong_count: 1", "knet_pong_count: 2")
+    (step,) = (step for stage in world.plan() for step in stage.steps)
+    assert isinstance(step, ReloadCorosync)
+
+
+@pytest.mark.parametrize(("token_ms", "timeout_ms"), [(300, 200), (600, 300), (5000, 2500)])
+def test_a_link_is_dead_after_half_a_token_and_back_after_its_second_answer(token_ms: int, timeout_ms: int) -> None:
+    spec = spec_of(edge(token=("token_ms: 1000", f"token_ms: {token_ms}")))
+    links = list(membership.desired(spec, membership.members(spec, {})).first("totem").of("interface"))
+    assert [link.get("linknumber") for link in links] == ["0", "1"]
+    for link in links:
+        assert link.get("knet_ping_interval") == "200"
+        assert link.get("knet_ping_timeout") == str(timeout_ms)
+        assert link.get("knet_pong_count") == "1"
 
 
 def test_a_changed_address_changes_that_resource_alone() -> None:

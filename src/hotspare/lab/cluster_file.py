@@ -27,7 +27,7 @@ def cluster_yaml(layout: Layout, choices: Choices = DEFAULTS) -> str:
         for node in nodes
     )
     return f"""# The lab's three network nodes as one cluster. See: hotspare plan, hotspare apply.
-cluster: {{name: {layout.name}, token_ms: 1000}}
+cluster: {{name: {layout.name}}}
 ssh: {{config: ssh_config}}
 nodes:
 {members}

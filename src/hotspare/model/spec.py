@@ -131,7 +131,7 @@ class Cluster(Part):
     """The whole: its name and how fast it notices."""
 
     name: Name
-    token_ms: int = Field(default=1000, ge=300, le=60_000)
+    token_ms: int = Field(default=600, ge=300, le=60_000)
     """Time without the token before a node is lost, in ms. A dead node is out of the membership after 2.2 times
     this (token + consensus). Source: corosync.conf(5), `totem.token`; measured."""
     recheck_s: int = Field(default=60, ge=10, le=3600)

@@ -17,6 +17,18 @@ TOKEN_COEFFICIENT_MS = 0
 Source: corosync.conf(5), `totem.token_coefficient`.
 """
 
+PING_MS = 200
+"""Nodes ping one another over each link so often. Knet looks at its timers every 200 ms and no sooner, so that less has
+no effect, and Corosync's own, a quarter of a token of 1 s, is in truth a ping every 400 ms. Source: kronosnet 1.25,
+libknet.h, `KNET_THREADS_TIMER_RES`; corosync.conf(5), `knet_ping_interval`.
+"""
+
+PONGS = 1
+"""So many answers beyond the first, and a link that was down is up. Where one burst of frames is lost, knet takes both
+links for dead, and the token stays away for as long as they are: 0.4 s by Corosync's own two, 0.2 s so. Source:
+corosync.conf(5), `knet_pong_count`; measured (docs/decisions/0018).
+"""
+
 STOP_ALL = "stop the cluster on every node (systemctl stop pacemaker corosync), then apply again"
 
 
@@ -62,7 +74,7 @@ def desired(spec: Spec, nodes: tuple[Member, ...]) -> Section:
             ("token", str(spec.cluster.token_ms)),
             ("token_coefficient", str(TOKEN_COEFFICIENT_MS)),
         ),
-        tuple(Section("interface", (("linknumber", str(number)),)) for number in range(links)),
+        tuple(_link(number, spec.cluster.token_ms) for number in range(links)),
     )
     quorum = [("provider", "corosync_votequorum")]
     if len(nodes) == 2:
@@ -87,6 +99,19 @@ def desired(spec: Spec, nodes: tuple[Member, ...]) -> Section:
     )
 
 
+def _link(number: int, token_ms: int) -> Section:
+    """A link is down after half of the token, as by default: the other one has the token before it is lost."""
+    return Section(
+        "interface",
+        (
+            ("linknumber", str(number)),
+            ("knet_ping_interval", str(PING_MS)),
+            ("knet_ping_timeout", str(max(PING_MS, token_ms // 2))),
+            ("knet_pong_count", str(PONGS)),
+        ),
+    )
+
+
 def _node(member: Member) -> Section:
     rings = tuple((f"ring{number}_addr", address) for number, address in enumerate(member.rings))
     return Section("node", (("name", member.name), ("nodeid", str(member.id)), *rings))
@@ -97,7 +122,11 @@ def behind(conf: Section, cmap: Mapping[str, str]) -> tuple[str, ...]:
 
     Source: cmap_keys(7). Only keys are compared that a reload brings over as they are.
     """
-    wanted = {f"totem.{key}": value for key, value in conf.first("totem").values}
+    totem = conf.first("totem")
+    wanted = {f"totem.{key}": value for key, value in totem.values}
+    for link in totem.of("interface"):
+        of_link = f"totem.interface.{link.get('linknumber')}"
+        wanted |= {f"{of_link}.{key}": value for key, value in link.values if key != "linknumber"}
     for number, node in enumerate(conf.first("nodelist").of("node")):
         wanted |= {f"nodelist.node.{number}.{key}": value for key, value in node.values}
     for name in ("quorum", "logging"):
