@@ -33,6 +33,8 @@ VRRP = "VRRP"
 HIGHLY_AVAILABLE = {"ha_vrrp_advert_int": "2", "max_l3_agents_per_router": "2"}
 WITH_DEFAULTS = "automatic failover, its defaults (agent_down_time 75, report_interval 30)"
 QUICK = "automatic failover, agent_down_time 10, report_interval 5"
+FAILOVERS = ((QUICK, 10, 5), (WITH_DEFAULTS, 75, 30))
+"""Name, `agent_down_time` of the server and `report_interval` of the agents, both in s."""
 
 NOTES = (
     (
@@ -71,9 +73,7 @@ def measure(lab: Lab, outages: Outages, *, vrrp: bool, failover: bool) -> None:
         if vrrp:
             with peers.server_with(HIGHLY_AVAILABLE), peers.highly_available():
                 outages.found[VRRP] = peers.outages(VRRP)
-        if not failover:
-            return
-        for peer, down_s, report_s in ((QUICK, 10, 5), (WITH_DEFAULTS, 75, 30)):
+        for peer, down_s, report_s in FAILOVERS if failover else ():
             server = {"allow_automatic_l3agent_failover": "True", "agent_down_time": str(down_s)}
             with peers.server_with(server), peers.reporting_every(report_s):
                 peers.bound_to((DEAD,))
@@ -192,17 +192,17 @@ class _Peers:
     @contextmanager
     def _no_other_takes_routers(self) -> Iterator[None]:
         """The primary is whoever was first: no agent but one is given routers, as long as this lasts."""
-        self._others_take_routers(False)
+        self._let_others_take_routers(allowed=False)
         try:
             yield
         finally:
-            self._others_take_routers(True)
+            self._let_others_take_routers(allowed=True)
 
-    def _others_take_routers(self, taken: bool) -> None:
+    def _let_others_take_routers(self, *, allowed: bool) -> None:
         def change(network: Any) -> None:
             for agent in network.agents(agent_type="L3 agent"):
                 if agent.host in NODES and agent.host != DEAD:
-                    network.update_agent(agent, is_admin_state_up=taken)
+                    network.update_agent(agent, is_admin_state_up=allowed)
 
         self._asked(change)
 

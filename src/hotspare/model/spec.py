@@ -133,7 +133,8 @@ class Cluster(Part):
     name: Name
     token_ms: int = Field(default=600, ge=300, le=60_000)
     """Time without the token before a node is lost, in ms. A dead node is out of the membership after 2.2 times
-    this (token + consensus). Source: corosync.conf(5), `totem.token`; measured."""
+    this (token + consensus). An hour of load made no false alarm at the default; below 530 a pulled cable of one of two
+    rings can. Source: corosync.conf(5), `totem.token`; measured (docs/decisions/0018)."""
     recheck_s: int = Field(default=60, ge=10, le=3600)
     """How often Pacemaker looks at time-based things, above all at failures that have expired, in s. Its own 15 min
     would make `failure-timeout` useless. Source: Pacemaker Explained, `cluster-recheck-interval`."""
