@@ -105,6 +105,13 @@ def test_what_the_file_does_not_have_is_refused(spec, words, node, told):
     assert told in str(problem)
 
 
+def test_where_there_is_no_pool_a_name_that_no_gateway_has_is_told():
+    bare = spec_of(edge(nodes=2))
+    assert names_gateway(bare, ["wrong"])
+    (problem,) = lacking(bare, "cluster.yaml", ["wrong"], "net2")
+    assert "there is no gateway wrong that one node carries; it has gw" in str(problem)
+
+
 # --- whether it may be ------------------------------------------------------------------------------------------------
 
 

@@ -29,15 +29,18 @@ _NODE = "#uname"
 
 def names_gateway(spec: Spec, words: Sequence[str]) -> bool:
     """Whether a takeover of these is one of a gateway: a gateway that one node carries goes before a router of its
-    name, which has an id as well.
+    name, which has an id as well. Without a pool there are no routers that could be meant.
     """
-    return any(word in spec.carried for word in words)
+    return not spec.pools or any(word in spec.carried for word in words)
 
 
 def lacking(spec: Spec, where: str, words: Sequence[str], node: str) -> Iterator[Problem]:
     """What keeps the order from being made out."""
-    gateway = next(word for word in words if word in spec.carried)
-    if len(words) > 1:
+    gateway = next((word for word in words if word in spec.carried), None)
+    if gateway is None:
+        known = ", ".join(spec.carried) or "none"
+        yield Problem(where, "gateways", f"there is no gateway {words[0]} that one node carries; it has {known}")
+    elif len(words) > 1:
         rest = ", ".join(word for word in words if word != gateway) or gateway
         yield Problem(
             "ROUTER...", "", f"{gateway} is a gateway, and moves alone; leave {rest} out. A router of that name: its id"

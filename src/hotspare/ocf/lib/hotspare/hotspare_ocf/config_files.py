@@ -95,9 +95,7 @@ def _read(record: str) -> list[list[str]]:
 def _write(record: str, rows: list[list[str]]) -> None:
     import os
 
+    from hotspare_ocf import whole_file
+
     os.makedirs(os.path.dirname(record), mode=0o755, exist_ok=True)
-    draft = record + ".new"
-    descriptor = posix.open(draft, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o600)
-    with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.writelines(" ".join(row) + "\n" for row in rows)
-    posix.rename(draft, record)
+    whole_file.write(record, "".join(" ".join(row) + "\n" for row in rows), mode=0o600)

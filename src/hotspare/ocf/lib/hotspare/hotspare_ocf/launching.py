@@ -6,7 +6,7 @@ import os
 import pwd
 import signal
 
-from hotspare_ocf import codes, identity
+from hotspare_ocf import codes, identity, whole_file
 from hotspare_ocf.codes import OcfError
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -117,10 +117,7 @@ def _become(
     itself = identity.stat(os.getpid())
     if itself is None:
         raise RuntimeError("/proc is not mounted")
-    draft = pid_file + ".new"
-    with open(draft, "wb") as file:
-        file.write(identity.pid_file_text(identity.Process(itself.pid, itself.start_ticks)))
-    os.rename(draft, pid_file)
+    whole_file.write(pid_file, identity.pid_file_text(identity.Process(itself.pid, itself.start_ticks)).decode())
     if account.pw_uid != os.geteuid():
         os.initgroups(account.pw_name, account.pw_gid)
         os.setgid(account.pw_gid)

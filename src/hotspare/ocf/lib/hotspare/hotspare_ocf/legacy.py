@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import time
 
-from hotspare_ocf import codes, events, identity, script
+from hotspare_ocf import codes, events, identity, script, whole_file
 from hotspare_ocf.codes import OcfError
 from hotspare_ocf.declaration import Action, Agent, Parameter
 
@@ -195,10 +195,7 @@ def _is_known(call: Call) -> bool:
 def _remember(call: Call) -> None:
     """Script and arguments are on record: Pacemaker may stop a deleted resource without telling its parameters."""
     os.makedirs(identity.RUN_DIR, mode=0o755, exist_ok=True)
-    draft = _record(call) + ".new"
-    with open(draft, "w", encoding="utf-8") as file:
-        file.write(f"{call['script']}\n{call['arguments']}\n")
-    os.rename(draft, _record(call))
+    whole_file.write(_record(call), f"{call['script']}\n{call['arguments']}\n")
 
 
 def _remembered(call: Call) -> tuple[str, str]:

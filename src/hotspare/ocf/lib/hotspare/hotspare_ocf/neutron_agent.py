@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from hotspare_ocf import codes, identity
+from hotspare_ocf import codes, identity, whole_file
 from hotspare_ocf.codes import OcfError
 from hotspare_ocf.declaration import Action, Parameter
 
@@ -405,14 +405,8 @@ def _write_drop_in(call: Call) -> None:
     path = identity.drop_in(call.instance)
     hostname_line = f"{identity.HOSTNAME_NOTE}{call['hostname']}\n" if call["hostname"] else ""
     identity_line = f"host = {call['host']}\n" if call["host"] else hostname_line
-    draft = path + ".new"
-    with open(draft, "w", encoding="ascii") as file:
-        file.write(
-            f"# Written at each start of the cluster's resource {call.instance}; gone while it is stopped.\n"
-            f"[DEFAULT]\n{identity_line}"
-        )
-    os.chmod(draft, 0o644)
-    os.rename(draft, path)
+    text = f"# Written at each start of the cluster's resource {call.instance}; gone while it is stopped.\n"
+    whole_file.write(path, f"{text}[DEFAULT]\n{identity_line}", mode=0o644)
 
 
 def _is_known_host(name: str) -> bool:

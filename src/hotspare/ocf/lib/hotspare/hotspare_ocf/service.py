@@ -57,13 +57,10 @@ class Service:
         """
         import json
 
-        from hotspare_ocf import launching
+        from hotspare_ocf import launching, whole_file
 
         os.makedirs(os.path.dirname(self.settings_file), mode=0o755, exist_ok=True)
-        draft = self.settings_file + ".new"
-        with open(draft, "w", encoding="utf-8") as file:
-            file.write(json.dumps(settings, indent=2) + "\n")
-        os.rename(draft, self.settings_file)
+        whole_file.write(self.settings_file, json.dumps(settings, indent=2) + "\n")
         return launching.launch(
             [interpreter, "-m", self.module, self.settings_file],
             user="root",
