@@ -19,9 +19,11 @@ from hotspare.model.drill import Strategy
 from lab_parts import Lab
 from lab_twin import Twin, grown
 from neutron_failover import Outages
-from outside import machine_at_rest, pinging
+from outside import await_all, machine_at_rest, pinging
 
 DRILL_LIMIT_S = 1500
+BUILT_S = 1800
+"""So long agents may take for the routers that a lab has been given: some seconds each, on two cores."""
 HERE = Path(__file__).parent
 SNAT_ONLY = "netns: vm01-snat}"
 REST_S = 60.0
@@ -142,7 +144,8 @@ class _Measuring:
         self._told.notes.append(f"{routers} routers, {name}: {_told(report)}")
 
     def _ready(self) -> None:
-        """The spare's twin is fresh, and no agent is still busy with what was before."""
+        """Routers are served, the spare's twin is fresh, and no agent is still busy with what was before."""
+        await_all(self._lab, within_s=BUILT_S)
         self._twin.fresh()
         machine_at_rest()
 
