@@ -16,10 +16,10 @@ from hotspare.flows.drill import Limits
 from hotspare.lab.cluster_file import GATEWAY, cluster_yaml
 from hotspare.lab.layout import Choices
 from hotspare.model.drill import Strategy
-from lab_parts import Lab
+from lab_parts import Lab, eventually
 from lab_twin import Twin, grown
 from neutron_failover import Outages
-from outside import await_all, machine_at_rest, pinging
+from outside import await_all, floating_ips, machine_at_rest, pinging
 
 DRILL_LIMIT_S = 1500
 BUILT_S = 1800
@@ -147,7 +147,13 @@ class _Measuring:
         """Routers are served, the spare's twin is fresh, and no agent is still busy with what was before."""
         await_all(self._lab, within_s=BUILT_S)
         self._twin.fresh()
+        eventually(self._are_adopted, within_s=BUILT_S, what="the L3 agent has come to every router")
         machine_at_rest()
+
+    def _are_adopted(self) -> bool:
+        """The L3 agent starts a router's haproxy when it has come to it: up to then a router may forward without it."""
+        served = int(self._lab.ssh(self._twin.carrier(), "pgrep -xc haproxy || :"))
+        return served >= len(floating_ips(self._lab))
 
     @contextmanager
     def _a_floating_ip_too(self) -> Iterator[None]:
