@@ -27,7 +27,7 @@ from hotspare.model.errors import HotspareError, NotReachableError, RefusedError
 from hotspare.model.spec import Spec
 from hotspare.model.stager import State
 from hotspare.model.takeover import Handover, Order, Taken
-from hotspare.plan.takeover import handover, lacking, names_gateway, objections, order, preference, pulls, to_come
+from hotspare.plan.takeover import handover, lacking, means_gateway, objections, order, preference, pulls, to_come
 from hotspare.ports import Done
 
 importlib.import_module("hotspare.faces.cli.app")._add_verbs()
@@ -85,9 +85,9 @@ def spec() -> Spec:
 
 
 def test_a_gateway_goes_before_a_router_of_its_name_and_a_pool_has_routers(spec):
-    assert names_gateway(spec, ["gw"])
-    assert not names_gateway(spec, ["router-1"])
-    assert not names_gateway(spec, ["pool"])
+    assert means_gateway(spec, ["gw"])
+    assert not means_gateway(spec, ["router-1"])
+    assert not means_gateway(spec, ["pool"])
     assert order(spec, ["gw"], "net2") == Order("gw", "net2", is_twin=True)
     assert not list(lacking(spec, "cluster.yaml", ["gw"], "net2"))
 
@@ -107,9 +107,9 @@ def test_what_the_file_does_not_have_is_refused(spec, words, node, told):
 
 def test_where_there_is_no_pool_a_name_that_no_gateway_has_is_told():
     bare = spec_of(edge(nodes=2))
-    assert names_gateway(bare, ["wrong"])
+    assert means_gateway(bare, ["wrong"])
     (problem,) = lacking(bare, "cluster.yaml", ["wrong"], "net2")
-    assert "there is no gateway wrong that one node carries; it has gw" in str(problem)
+    assert "there is no gateway wrong; it has gw, whose routers move with it" in str(problem)
 
 
 # --- whether it may be ------------------------------------------------------------------------------------------------

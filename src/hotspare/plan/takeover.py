@@ -27,7 +27,7 @@ _NODE = "#uname"
 # --- what is asked for ------------------------------------------------------------------------------------------------
 
 
-def names_gateway(spec: Spec, words: Sequence[str]) -> bool:
+def means_gateway(spec: Spec, words: Sequence[str]) -> bool:
     """Whether a takeover of these is one of a gateway: a gateway that one node carries goes before a router of its
     name, which has an id as well. Without a pool there are no routers that could be meant.
     """
@@ -38,8 +38,8 @@ def lacking(spec: Spec, where: str, words: Sequence[str], node: str) -> Iterator
     """What keeps the order from being made out."""
     gateway = next((word for word in words if word in spec.carried), None)
     if gateway is None:
-        known = ", ".join(spec.carried) or "none"
-        yield Problem(where, "gateways", f"there is no gateway {words[0]} that one node carries; it has {known}")
+        known = f"it has {', '.join(spec.carried)}, whose routers move with it" if spec.carried else "it has none"
+        yield Problem(where, "gateways", f"there is no gateway {words[0]}; {known}")
     elif len(words) > 1:
         rest = ", ".join(word for word in words if word != gateway) or gateway
         yield Problem(

@@ -9,7 +9,7 @@ from hotspare.adapters.spec_file import SpecFile
 from hotspare.adapters.stager_desks import StagerDesks
 from hotspare.model.errors import SpecError
 from hotspare.model.takeover import Order
-from hotspare.plan.takeover import lacking, names_gateway, order
+from hotspare.plan.takeover import lacking, means_gateway, order
 from hotspare.ports import Site, Stagers
 from hotspare.wiring.cluster import hosts, read
 from hotspare.wiring.probing import machines
@@ -30,13 +30,13 @@ class Ordered:
 
 
 def handover(path: Path, words: Sequence[str], node: str) -> Ordered | None:
-    """The takeover that the command line means; None where it names no gateway that one node carries.
+    """The takeover that the command line means; None where it means routers of a pool.
 
     Raises:
         SpecError: the file is wrong, or has no such node for the gateway.
     """
     file = read(path)
-    if not names_gateway(file.spec, words):
+    if not means_gateway(file.spec, words):
         return None
     problems = tuple(lacking(file.spec, str(path), words, node))
     if problems:
