@@ -55,6 +55,26 @@ done
 """
 
 
+_PROXY = "/var/lib/neutron/ns-metadata-proxy/{0}.conf"
+_ADVERTISER = "/var/lib/neutron/ra/{0}.radvd.conf"
+"""What haproxy and radvd read. Source: Neutron, agent/metadata/driver_base.py and agent/linux/ra.py."""
+_SERVED = """
+global
+    user root
+    pidfile /var/lib/neutron/external/pids/{0}.pid.haproxy
+    daemon
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 5s
+    timeout server 5s
+listen listener
+    bind :::9697
+    http-request return status 200 content-type text/plain string {0}
+"""
+_ADVERTISED = "interface {0}\n{{\n   AdvSendAdvert on;\n}};\n"
+
+
 @dataclass(frozen=True)
 class MadeRouter:
     """A router with an outside port, a network, and another network that it may be given or may lose."""
@@ -65,8 +85,20 @@ class MadeRouter:
     more: Plug
 
     @property
+    def id(self) -> str:
+        return f"{self.number:08x}-0000-4000-8000-{self.number:012x}"
+
+    @property
     def namespace(self) -> str:
-        return f"qrouter-{self.number:08x}-0000-4000-8000-{self.number:012x}"
+        return f"qrouter-{self.id}"
+
+    @property
+    def files(self) -> dict[str, str]:
+        """What its haproxy and its radvd read."""
+        return {
+            _PROXY.format(self.id): _SERVED.format(self.id),
+            _ADVERTISER.format(self.id): _ADVERTISED.format(self.qr.name),
+        }
 
     @property
     def loses_a_network(self) -> bool:
@@ -163,6 +195,24 @@ class StagerNode:
                 for router in wanted
             )
         )
+
+    def write_files(self, wanted: Sequence[MadeRouter]) -> None:
+        """What their haproxy and radvd read is there, as if Neutron's agents had written it."""
+        for one in wanted:
+            for path, text in one.files.items():
+                self.node.run("install", "-D", "-m", "444", "/dev/stdin", path, stdin=text)
+
+    def has_files(self, wanted: Sequence[MadeRouter]) -> bool:
+        """Whether it is there as it was written."""
+        files = {path: text for one in wanted for path, text in one.files.items()}
+        return {path: self.node.run("cat", path, expect=(0, 1)) for path in files} == files
+
+    def helpers(self, router: MadeRouter) -> dict[str, str]:
+        """Program → its pid, by its pid file, for those of the router's helpers that live in its namespace."""
+        there = self.node.run("ip", "netns", "pids", router.namespace, expect=(0, 1)).split()
+        base = f"/var/lib/neutron/external/pids/{router.id}.pid"
+        pids = {name: self.node.run("cat", f"{base}.{name}", expect=(0, 1)).strip() for name in ("haproxy", "radvd")}
+        return {name: pid for name, pid in pids.items() if pid in there}
 
     def change(self, wanted: Sequence[MadeRouter]) -> None:
         """Every router has another address, and half of them each: other rules, a network more or less, another local

@@ -19,7 +19,16 @@ from hotspare.model.observed import NodeFacts, Query
 from hotspare.model.rescheduling import Report
 from hotspare.model.routing import Leasing, MoveRecord, RouterPort, Routing
 from hotspare.model.stager import State
-from hotspare.model.staging import Announced, Announcement, Inside, InsideLook, InSwitch, SwitchChange, SwitchLook
+from hotspare.model.staging import (
+    Announced,
+    Announcement,
+    Helper,
+    Inside,
+    InsideLook,
+    InSwitch,
+    SwitchChange,
+    SwitchLook,
+)
 from hotspare.model.status import AgentReport
 from hotspare.model.step import Step
 
@@ -404,6 +413,18 @@ class HelperFiles(Protocol):
 
     def remove(self, path: str) -> None:
         """There is no such file."""
+        ...
+
+
+class RouterHelpers(Protocol):
+    """Routers' haproxy and radvd on this node."""
+
+    async def run(self, helper: Helper) -> None:
+        """It runs, and Neutron's agents will take it for their own.
+
+        Raises:
+            NotReachableError, RefusedError, TimedOutError: it does not.
+        """
         ...
 
 

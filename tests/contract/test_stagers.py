@@ -17,6 +17,7 @@ pytestmark = pytest.mark.lab
 MANY, SOME, FEW = 100, 40, 5
 UNPROMOTED, PROMOTED = 0, 8
 """Source: hotspare_ocf/codes.py."""
+ASK_METADATA = ("python3", "-c", "from urllib.request import urlopen; print(urlopen('http://[::1]:9697/').read())")
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +122,27 @@ def test_stagers_that_are_killed_while_a_gateway_moves_leave_one_node_that_forwa
         assert pair.carrier.live_ports() == everything
         pair.equal()
     assert pair.spare.heard() == set()
+
+
+def serve(node: StagerNode, made: list[MadeRouter]) -> None:
+    """Every router's haproxy and radvd run."""
+    served = lambda: all(node.helpers(one).keys() == {"haproxy", "radvd"} for one in made)  # noqa: E731
+    node.node.wait(served, within_s=60, until="every router has its helpers")
+
+
+def test_what_serves_routers_runs_on_the_node_that_takes_over_and_nowhere_else(pair):
+    made = routers(FEW)
+    pair.carrier.make(made)
+    pair.carrier.write_files(made)
+    pair.equal()
+    pair.spare.node.wait(lambda: pair.spare.has_files(made), within_s=60, until="the twin has what helpers read")
+    for _turn in range(2):
+        assert not any(pair.spare.helpers(one) for one in made)
+        assert pair.carrier.gateway("demote").code == 0
+        assert pair.spare.gateway("promote").code == 0
+        pair = pair.turned()
+        serve(pair.carrier, made)
+        for one in made:
+            assert one.id in pair.carrier.node.run("ip", "netns", "exec", one.namespace, *ASK_METADATA)
+        assert not any(pair.spare.helpers(one) for one in made)
+        pair.equal()

@@ -18,6 +18,7 @@ from hotspare.model.stager import Role, Settings
 from hotspare.model.staging import (
     Announced,
     Announcement,
+    Helper,
     Inside,
     InsideLook,
     InSwitch,
@@ -146,6 +147,22 @@ class FakeFiles:
         self.node.carry_out([RemoveFile(path)])
 
 
+class FakeHelpers:
+    """Fulfils `ports.RouterHelpers`, and remembers when whose was run."""
+
+    def __init__(self) -> None:
+        self.run_at: list[tuple[float, str]] = []
+        self.takes_s = STEP_S
+        self.refused: set[str] = set()
+        """Routers."""
+
+    async def run(self, helper: Helper) -> None:
+        await asyncio.sleep(self.takes_s)
+        if helper.router in self.refused:
+            raise RefusedError(f"{helper.file.path} cannot be read", code=0)
+        self.run_at.append((virtual_time.now(), helper.router))
+
+
 @dataclass
 class FakeRecord:
     """Fulfils `ports.TwinRecord`."""
@@ -258,7 +275,7 @@ class Machine:
 
     def __post_init__(self) -> None:
         self.switch, self.namespaces = FakeSwitch(self.node), FakeNamespaces(self.node)
-        self.announcer = FakeAnnouncer()
+        self.announcer, self.helpers = FakeAnnouncer(), FakeHelpers()
         self.running: asyncio.Task[None] | None = None
 
     def begin(self, role: Role = Role.SPARE) -> "Machine":
@@ -270,8 +287,8 @@ class Machine:
             tell=self._tell,
         )  # fmt: skip
         self.stager = Stager(
-            settings, role, seen, self.record, announcer=self.announcer, publisher=self.wire, subscriber=self.wire,
-            listen=None, keep=None, now=virtual_time.now, tell=self._tell,
+            settings, role, seen, self.record, announcer=self.announcer, helpers=self.helpers, publisher=self.wire,
+            subscriber=self.wire, listen=None, keep=None, now=virtual_time.now, tell=self._tell,
         )  # fmt: skip
         self.wire.whole = self.stager.carrier.whole
         self.running = asyncio.create_task(self.stager.run())

@@ -1,5 +1,7 @@
 """What haproxy and radvd read, on the disk of a spare."""
 
+from pathlib import Path
+
 import pytest
 
 from hotspare.adapters.helper_files import DiskFiles
@@ -15,6 +17,7 @@ def test_what_is_written_is_read_and_what_is_removed_is_not_also_where_no_agent_
     for file in (proxy, adverts, HelperFile(adverts.path, "interface qr-b")):
         files.write(file)
     assert files.read() == {proxy.path: "listen", adverts.path: "interface qr-b"}
+    assert [Path(file.path).stat().st_mode & 0o777 for file in (proxy, adverts)] == [0o644, 0o444]
     files.remove(proxy.path)
     files.remove(proxy.path)
     assert files.read() == {adverts.path: "interface qr-b"}

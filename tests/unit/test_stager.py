@@ -14,6 +14,7 @@ from hotspare.codec.twin_frames import Frame
 from hotspare.flows.stage.carrier import NEIGHBOURS_EVERY_S
 from hotspare.flows.stage.payload import Payload
 from hotspare.flows.stage.spare import COMPARE_S
+from hotspare.flows.stage.stager import REPEATS_S
 from hotspare.model.dataplane import DROP_PARKED, Neighbour
 from hotspare.model.errors import RefusedError, TimedOutError
 from hotspare.model.stager import Role
@@ -214,6 +215,44 @@ async def test_a_node_that_is_demoted_says_no_more_where_its_addresses_are():
     said = len(net2.announcer.said)
     await asyncio.sleep(10)
     assert len(net2.announcer.said) == said
+
+
+@story
+async def test_what_serves_routers_is_run_when_all_has_been_said_and_not_where_it_is_parked():
+    net1, net2 = machines()
+    await fresh(net2)
+    await net1.kill()
+    begun_s = virtual_time.now()
+    await net2.stager.promote(within_s=10)
+    await asyncio.sleep(10)
+    assert [router for _, router in net2.helpers.run_at] == ["r1", "r2"]
+    assert all(at_s - begun_s > REPEATS_S[-1] for at_s, _ in net2.helpers.run_at)
+    assert net1.helpers.run_at == []
+
+
+@story
+async def test_what_cannot_be_run_is_told_and_the_rest_runs():
+    net1, net2 = machines()
+    await fresh(net2)
+    await net1.kill()
+    net2.helpers.refused = {"r1"}
+    await net2.stager.promote(within_s=10)
+    await until(lambda: "twin.served" in net2.told, within_s=10)
+    assert [router for _, router in net2.helpers.run_at] == ["r2"]
+    assert net2.told.count("twin.not_served") == 1
+
+
+@story
+async def test_a_node_that_is_demoted_runs_nothing_more_for_its_routers():
+    net1, net2 = machines()
+    await fresh(net2)
+    await net1.kill()
+    net2.helpers.takes_s = 2.0
+    await net2.stager.promote(within_s=10)
+    await asyncio.sleep(REPEATS_S[-1] + 3.0)  # it is at the second of the two
+    await net2.stager.demote(within_s=10)
+    await asyncio.sleep(10)
+    assert [router for _, router in net2.helpers.run_at] == ["r1"]
 
 
 @story

@@ -48,6 +48,12 @@ def test_all_else_is_as_with_a_cold_gateway_but_for_agents_that_let_others_go_fi
         assert own == {**parameters(cold[f"gw-{agent}"])[""], "nice": "10"}
 
 
+def test_metadata_is_answered_before_the_agents_look_at_routers_that_forward_and_after_they_build_those_that_do_not():
+    cold, warm = ([part.id for part in elements(made)["gw-agents"].children] for made in (edge(), twin()))
+    assert cold == ["gw-ovs", "gw-l3", "gw-metadata"]
+    assert warm == ["gw-metadata", "gw-ovs", "gw-l3"]
+
+
 def test_nothing_of_it_grows_with_what_is_in_the_file_beside_it() -> None:
     assert elements(twin(2))["gw"] == elements(twin(5))["gw"]
 

@@ -249,6 +249,15 @@ def test_a_whole_twin_is_promoted_without_further_ado(node, wanted):
     assert {plug.name for plug in found.unpark.plugs} == {
         plug.name for id_ in found.warm for plug in plugs(wanted.routers[id_])
     }
+    served = [(id_, f"qrouter-{id_}", wanted.routers[id_].files) for id_ in found.warm]
+    assert [(one.router, one.namespace, {one.file}) for one in found.helpers] == served
+
+
+@given(histories(), planes())
+def test_no_helper_is_run_by_a_file_that_is_another_one_by_now(node, wanted):
+    _staged(node, wanted)
+    node.files = dict.fromkeys(node.files, "of another time")
+    assert promotion(wanted, node.look()).helpers == ()
 
 
 @given(histories(), planes())

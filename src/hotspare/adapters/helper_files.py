@@ -12,8 +12,10 @@ from hotspare.model.dataplane import HelperFile
 from hotspare.model.errors import RefusedError
 
 STATE_PATH = Path("/var/lib/neutron")
-KINDS = ("ns-metadata-proxy/*.conf", "ra/*.radvd.conf")
-MODE = 0o644
+KINDS = {"ns-metadata-proxy/*.conf": 0o644, "ra/*.radvd.conf": 0o444}
+"""With the mode of each: radvd takes no file that its user may write, haproxy's is written anew in its place. Source:
+radvd.c, check_conffile_perm; Neutron, ra.py, `file_mode`.
+"""
 
 
 class DiskFiles:
@@ -41,17 +43,15 @@ class DiskFiles:
     def write(self, file: HelperFile) -> None:
         """See `ports.HelperFiles`. File and directory belong to whom `state_path` belongs to: the agents."""
         path = Path(file.path)
-        if not any(path.match(str(self._state_path / kind)) for kind in KINDS):
+        mode = next((mode for kind, mode in KINDS.items() if path.match(str(self._state_path / kind))), None)
+        if mode is None:
             raise RefusedError(f"{path} is no file of a router's helper", code=0)
         draft = path.with_name(f"{path.name}.hotspare")
         try:
-            owner = self._state_path.stat()
-            if not path.parent.is_dir():
-                path.parent.mkdir(mode=0o755)
-                os.chown(path.parent, owner.st_uid, owner.st_gid)
+            owned_directory(path.parent, self._state_path)
             draft.write_text(file.text, encoding="utf-8")
-            draft.chmod(MODE)
-            os.chown(draft, owner.st_uid, owner.st_gid)
+            draft.chmod(mode)
+            _give(draft, self._state_path)
             draft.replace(path)
         except OSError as failed:
             raise RefusedError(f"{path}: {failed.strerror}", code=failed.errno or 0) from failed
@@ -59,3 +59,22 @@ class DiskFiles:
     def remove(self, path: str) -> None:
         """See `ports.HelperFiles`."""
         Path(path).unlink(missing_ok=True)
+
+
+def owned_directory(directory: Path, state_path: Path) -> None:
+    """It is there, and whose `state_path` is, if it is below that.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if directory.is_dir():
+        return
+    if directory != state_path and directory.is_relative_to(state_path):
+        owned_directory(directory.parent, state_path)
+    directory.mkdir(mode=0o755)
+    _give(directory, state_path)
+
+
+def _give(path: Path, state_path: Path) -> None:
+    owner = state_path.stat()
+    os.chown(path, owner.st_uid, owner.st_gid)

@@ -210,6 +210,16 @@ class RemoveFile:
     path: str
 
 
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """A router's haproxy or radvd, which Neutron's agents run and a twin has not."""
+
+    router: str
+    namespace: str
+    file: HelperFile
+    """What it reads."""
+
+
 InSwitch = StagePlugs | RemovePlugs | Unpark | Park | SetTunnels | SetFlows
 Inside = AddNamespace | DropNamespace | MoveDevice | SetAddresses | SetRoutes | SetSysctls | SetRules
 Step = InSwitch | Inside | WriteFile | RemoveFile

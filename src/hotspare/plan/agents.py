@@ -19,13 +19,21 @@ _PROVIDERS = {"ovs": "neutron-openvswitch-agent", "l3": "neutron-agent-l3", "met
 
 
 def group(
-    name: str, neutron: Neutron, *, host: str = "", hosts: Mapping[str, str] | None = None, nice: int = 0
+    name: str,
+    neutron: Neutron,
+    *,
+    host: str = "",
+    hosts: Mapping[str, str] | None = None,
+    order: tuple[str, ...] = AGENTS,
+    nice: int = 0,
 ) -> Element:
-    """The agents with the identity `host`, or, by node, with one of `hosts`; `nice` as in nice(2)."""
+    """The agents with the identity `host`, or, by node, with one of `hosts`; one starts after the other in `order`;
+    `nice` as in nice(2).
+    """
     configs = {"ovs": neutron.ovs_config, "l3": neutron.l3_config, "metadata": neutron.metadata_config}
     by_node = {node: {"host": own} for node, own in (hosts or {}).items()}
     primitives = []
-    for agent in AGENTS:
+    for agent in order:
         parameters = {"config": neutron.config, "plugin_config": configs[agent], "user": neutron.user}
         parameters |= {"host": host} if host else {}
         parameters |= {"dataplane": "gateway"} if agent == "l3" else {}

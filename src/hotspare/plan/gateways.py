@@ -10,7 +10,7 @@ from hotspare.model.cib import Element, Section, element
 from hotspare.model.spec import Neutron, Spec
 from hotspare.plan import agents
 from hotspare.plan.layout import TWIN_KEY
-from hotspare.plan.names import local, rescheduler
+from hotspare.plan.names import AGENTS, AGENTS_OF_TWIN, local, rescheduler
 from hotspare.plan.primitives import FORGIVING, STICKINESS, Operation, clone, never, primitive
 
 Part = tuple[Section, Element]
@@ -33,7 +33,8 @@ def carried(name: str, spec: Spec) -> Iterator[Part]:
     data_plane = _data_plane(name, parameters)
     meta = _promotable(at_once=1) | {"resource-stickiness": STICKINESS}
     yield Section.RESOURCES, clone(f"{name}-clone", data_plane, meta)
-    group = agents.group(name, _neutron(spec), host=name, nice=TWIN_AGENTS_NICE if is_twin else 0)
+    order, nice = (AGENTS_OF_TWIN, TWIN_AGENTS_NICE) if is_twin else (AGENTS, 0)
+    group = agents.group(name, _neutron(spec), host=name, order=order, nice=nice)
     yield Section.RESOURCES, group
     yield from _beside_promoted(group.id, f"{name}-clone")
     yield Section.CONSTRAINTS, _rather_not_on_dc(f"{name}-clone")

@@ -3,9 +3,13 @@
 AGENTS = ("ovs", "l3", "metadata")
 """The agents of a gateway, in the order in which they start: ports are wired before routers are built."""
 
+AGENTS_OF_TWIN = ("metadata", "ovs", "l3")
+"""The same where routers forward before an agent starts: all that is still missing then is what answers for metadata.
+"""
+
 
 def agents_of(gateway: str, *, which: tuple[str, ...] = AGENTS) -> tuple[str, ...]:
-    """The resources that are the gateway's agents, in the order in which they start."""
+    """The resources that are the gateway's agents."""
     return tuple(f"{gateway}-{agent}" for agent in which)
 
 

@@ -11,6 +11,7 @@ from hotspare.adapters.gateway_markers import Markers
 from hotspare.adapters.helper_files import DiskFiles
 from hotspare.adapters.inside.namespaces import Namespaces
 from hotspare.adapters.machine_log import MachineLog
+from hotspare.adapters.router_helpers import RouterHelpers
 from hotspare.adapters.switch import Switch
 from hotspare.adapters.twin_channel.publisher import Publisher
 from hotspare.adapters.twin_channel.subscriber import Away, Link, Subscriber
@@ -60,6 +61,7 @@ async def stager(settings: Settings, *, tell: Tell) -> AsyncGenerator[Stager]:
         node,
         DiskRecord(Path(settings.state_dir) / "plane.json"),
         announcer=Announcer(switch.put_out),
+        helpers=RouterHelpers(),
         publisher=publisher,
         subscriber=_Subscriber(settings, credentials, limits, tell),
         listen=CarrierConnections if settings.connections else None,

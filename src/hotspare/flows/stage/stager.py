@@ -1,7 +1,7 @@
 """The stager of a gateway on one node: spare or carrier, and the way from the one to the other."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +12,7 @@ from hotspare.flows.stage.spare import Spare
 from hotspare.model.dataplane import DataPlane
 from hotspare.model.errors import HotspareError, RefusedError
 from hotspare.model.stager import Promoted, Role, Settings, State
-from hotspare.model.staging import NodeLook
+from hotspare.model.staging import Helper, NodeLook
 from hotspare.plan.twin import freshness
 from hotspare.plan.twin.demotion import demotion
 from hotspare.plan.twin.differences import differences
@@ -22,6 +22,7 @@ from hotspare.ports import (
     Burst,
     CarrierConnections,
     Publisher,
+    RouterHelpers,
     SpareConnections,
     Subscriber,
     Tell,
@@ -60,6 +61,7 @@ class Stager:
         record: TwinRecord,
         *,
         announcer: Announcer,
+        helpers: RouterHelpers,
         publisher: Publisher,
         subscriber: Subscriber,
         listen: Callable[[], CarrierConnections] | None,
@@ -68,13 +70,14 @@ class Stager:
         tell: Tell,
     ) -> None:
         self._settings, self._node, self._announcer = settings, node, announcer
-        self._subscriber = subscriber
+        self._subscriber, self._helpers = subscriber, helpers
         self._now, self._tell = now, tell
         self._role = role
         self._changing = asyncio.Lock()
         self._retirement = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
-        self._repeating: asyncio.Task[None] | None = None
+        self._finishing: asyncio.Task[None] | None = None
+        """What of a promotion can wait until the routers forward."""
         self._score = 0
         self._began_s = now()
         self._ready: _Ready | None = None
@@ -111,7 +114,7 @@ class Stager:
             for part in ended:
                 part.result()
         finally:
-            for task in (*beside, self._work, self._repeating):
+            for task in (*beside, self._work, self._finishing):
                 if task is not None:
                     task.cancel()
 
@@ -184,7 +187,7 @@ class Stager:
         self._role = Role.CARRIER
         await self._cleared(plan, within_s)
         self.carrier.begin(plane)
-        self._repeating = asyncio.create_task(self._repeat(burst))
+        self._finishing = asyncio.create_task(self._finish(burst, plan.helpers))
         facts: Mapping[str, object] = {
             "gateway": self._settings.gateway,
             "warm": len(plan.warm),
@@ -214,13 +217,30 @@ class Stager:
         for name, why in hindered.items():
             self._tell("twin.not_cleared", {"gateway": self._settings.gateway, "namespace": name, "why": why})
 
-    async def _repeat(self, burst: Burst) -> None:
+    async def _finish(self, burst: Burst, helpers: Collection[Helper]) -> None:
         before_s = 0.0
         for at_s in REPEATS_S:
             await asyncio.sleep(at_s - before_s)
             await burst.send()
             before_s = at_s
         await self.spare.let_neighbours_go()
+        await self._serve(helpers)
+
+    async def _serve(self, helpers: Collection[Helper]) -> None:
+        """The routers' helpers run. Those that cannot be started are the agents' to start, who need minutes until they
+        have come to a hundred routers.
+        """
+        begun_s, hindered = self._now(), dict[str, str]()
+        for helper in helpers:
+            try:
+                await self._helpers.run(helper)
+            except HotspareError as failed:
+                hindered[helper.file.path] = failed.message
+        for path, why in sorted(hindered.items())[:1]:
+            told = {"gateway": self._settings.gateway, "helpers": len(hindered), "file": path, "why": why}
+            self._tell("twin.not_served", told)
+        done = {"helpers": len(helpers) - len(hindered), "took_s": round(self._now() - begun_s, 3)}
+        self._tell("twin.served", {"gateway": self._settings.gateway, **done})
 
     async def demote(self, *, within_s: float) -> int:
         """Nothing on this node forwards for the gateway; what did is its twin now. How many ports were parked.
@@ -237,11 +257,11 @@ class Stager:
                 self._begin(after_s=TWIN_AFTER_S)
 
     async def _be_quiet(self) -> None:
-        """Nothing is announced any more: what is said at a bridge gets out though ports are parked."""
-        if self._repeating is not None:
-            self._repeating.cancel()
-            await asyncio.wait([self._repeating])
-            self._repeating = None
+        """Nothing is announced any more, nor started: what is said at a bridge gets out though ports are parked."""
+        if self._finishing is not None:
+            self._finishing.cancel()
+            await asyncio.wait([self._finishing])
+            self._finishing = None
 
     async def _demoted(self, within_s: float) -> int:
         self._node.forget()

@@ -7,6 +7,7 @@ from hotspare.model.dataplane import DataPlane, Plug, RouterPlane
 from hotspare.model.errors import InvariantError
 from hotspare.model.staging import (
     Announcement,
+    Helper,
     InsideLook,
     NodeLook,
     Park,
@@ -39,6 +40,8 @@ class Promotion:
     """The routers that forward then, by id."""
     cold: Mapping[str, str]
     """Router → why it is not among them: the agents build it."""
+    helpers: tuple[Helper, ...]
+    """What serves the warm routers beside forwarding, and can wait until they forward."""
 
 
 def promotion(plane: DataPlane, seen: NodeLook) -> Promotion:
@@ -69,6 +72,12 @@ def promotion(plane: DataPlane, seen: NodeLook) -> Promotion:
         clear=() if seen.carried else tuple(clearing(plane, seen, holdings, keep=ids, mend=()).steps()),
         warm=ids,
         cold=cold,
+        helpers=tuple(
+            Helper(router.router, router.namespace, file)
+            for router in warm
+            for file in sorted(router.files, key=lambda file: file.path)
+            if seen.files.get(file.path) == file.text
+        ),
     )
 
 
