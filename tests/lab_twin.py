@@ -150,10 +150,27 @@ class Twin:
         """As a node tells it that nothing is done to."""
         return crm_mon_xml.read(self.lab.ssh(WITNESS, " ".join(crm_mon_xml.CRM_MON)))
 
+    def routers(self) -> dict[str, str]:
+        """Id → floating IP."""
+        topology = json.loads(self.lab.layout.topology_json.read_text())
+        return {router["id"]: router["floating_ip"] for router in topology["routers"]}
+
+    def routers_looked_at(self, node: str) -> list[str]:
+        """Routers that L3 agents on the node have found right, or put right, one after the other, by their log."""
+        finished = "Finished a router update for"
+        told = f"grep -so '{finished} [0-9a-f-]*' /var/log/neutron/neutron-l3-agent.log || :"
+        return self.lab.ssh(node, told).replace(finished, "").split()
+
+    def proxies_around_l3(self, node: str) -> tuple[int, int]:
+        """How many haproxies of routers are there that began before the L3 agent on the node, and how many after it."""
+        pids = self.lab.ssh(node, f"head -1 /run/hotspare/{GATEWAY}-l3.pid; pgrep -xd' ' haproxy || :").split()
+        stats = self.lab.ssh(node, "; ".join(f"cat /proc/{pid}/stat" for pid in pids)).splitlines()
+        l3, *proxies = [int(stat.rpartition(")")[2].split()[19]) for stat in stats]
+        return sum(began < l3 for began in proxies), sum(began >= l3 for began in proxies)
+
     def unserved(self) -> dict[str, str]:
         """Router → its floating IP that does not answer from outside within a second."""
-        topology = json.loads(self.lab.layout.topology_json.read_text())
-        routers = {router["floating_ip"]: router["id"] for router in topology["routers"]}
+        routers = {address: id_ for id_, address in self.routers().items()}
         asks = [f"{{ ping -q -c 1 -W 1 {address} >/dev/null || echo {address}; }}" for address in routers]
         return {routers[address]: address for address in self.lab.ssh("ext", "; ".join(asks)).split()}
 

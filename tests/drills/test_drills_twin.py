@@ -62,10 +62,18 @@ def back(twin: Twin, node: str, *, carrier: str) -> None:
 
 
 def test_the_twin_of_a_node_that_loses_its_power_forwards_and_connections_live_on(twin, tmp_path):
-    carrier = twin.carrier()
+    carrier, spare = twin.carrier(), twin.spare()
+    looked_at = twin.routers_looked_at(spare)
     report = drilled(twin, tmp_path, "poweroff")
-    assert report["node"] == carrier != report["carrier"]
+    assert (report["node"], report["carrier"]) == (carrier, spare)
     assert {one["kept"] for one in report["tcp"]} == {"yes"}, report["tcp"]
+    eventually(
+        lambda: set(twin.routers_looked_at(spare)[len(looked_at) :]) == set(twin.routers()),
+        within_s=FRESH_S,
+        what="the L3 agent has looked at every router",
+    )
+    before, after = twin.proxies_around_l3(spare)
+    assert (before, after) == (len(twin.routers()), 0), "the agent has haproxies of its own, or has lost some"
 
 
 def test_a_stager_that_is_killed_costs_no_router_and_is_back_with_a_fresh_twin(twin):
