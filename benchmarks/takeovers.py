@@ -19,7 +19,7 @@ from hotspare.model.drill import Strategy
 from lab_parts import Lab, eventually
 from lab_twin import Twin, grown
 from neutron_failover import Outages
-from outside import await_all, floating_ips, machine_at_rest, pinging
+from outside import await_all, machine_at_rest, pinging
 
 DRILL_LIMIT_S = 1500
 BUILT_S = 1800
@@ -151,9 +151,7 @@ class _Measuring:
         machine_at_rest()
 
     def _are_adopted(self) -> bool:
-        """The L3 agent starts a router's haproxy when it has come to it: up to then a router may forward without it."""
-        served = int(self._lab.ssh(self._twin.carrier(), "pgrep -xc haproxy || :"))
-        return served >= len(floating_ips(self._lab))
+        return self._twin.adopted(self._twin.carrier()) >= self._twin.routers().keys()
 
     @contextmanager
     def _a_floating_ip_too(self) -> Iterator[None]:

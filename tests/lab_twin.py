@@ -44,6 +44,9 @@ for port in $(ip -n qrouter-{0} -brief link | grep -oE '^q[rg]-[^ @]+'); do
 done
 """
 """What a node has of a router."""
+_L3_LOG = "/var/log/neutron/neutron-l3-agent.log"
+_L3_BEGAN, _L3_FINISHED = "L3 agent started", "Finished a router update for"
+"""Source: Neutron, agent/l3/agent.py."""
 _ETH_P_ALL = 3  # linux/if_ether.h
 _SO_TIMESTAMPNS = 35  # asm-generic/socket.h
 _MAC_OF_NEUTRON = b"\xfa\x16\x3e"
@@ -155,11 +158,10 @@ class Twin:
         topology = json.loads(self.lab.layout.topology_json.read_text())
         return {router["id"]: router["floating_ip"] for router in topology["routers"]}
 
-    def routers_looked_at(self, node: str) -> list[str]:
-        """Routers that L3 agents on the node have found right, or put right, one after the other, by their log."""
-        finished = "Finished a router update for"
-        told = f"grep -so '{finished} [0-9a-f-]*' /var/log/neutron/neutron-l3-agent.log || :"
-        return self.lab.ssh(node, told).replace(finished, "").split()
+    def adopted(self, node: str) -> set[str]:
+        """Routers that the L3 agent on the node has found right, or put right, since it began, by its log."""
+        log = self.lab.ssh(node, f"grep -soE '{_L3_BEGAN}|{_L3_FINISHED} [0-9a-f-]+' {_L3_LOG} || :")
+        return set(log.rpartition(_L3_BEGAN)[2].replace(_L3_FINISHED, "").split())
 
     def proxies_around_l3(self, node: str) -> tuple[int, int]:
         """How many haproxies of routers are there that began before the L3 agent on the node, and how many after it."""

@@ -63,14 +63,13 @@ def back(twin: Twin, node: str, *, carrier: str) -> None:
 
 def test_the_twin_of_a_node_that_loses_its_power_forwards_and_connections_live_on(twin, tmp_path):
     carrier, spare = twin.carrier(), twin.spare()
-    looked_at = twin.routers_looked_at(spare)
     report = drilled(twin, tmp_path, "poweroff")
     assert (report["node"], report["carrier"]) == (carrier, spare)
     assert {one["kept"] for one in report["tcp"]} == {"yes"}, report["tcp"]
     eventually(
-        lambda: set(twin.routers_looked_at(spare)[len(looked_at) :]) == set(twin.routers()),
+        lambda: twin.adopted(spare) == twin.routers().keys(),
         within_s=FRESH_S,
-        what="the L3 agent has looked at every router",
+        what="the L3 agent has come to every router",
     )
     before, after = twin.proxies_around_l3(spare)
     assert (before, after) == (len(twin.routers()), 0), "the agent has haproxies of its own, or has lost some"
