@@ -61,9 +61,13 @@ class FakeSwitch:
     def __init__(self, node: twin_node.Node) -> None:
         self.node, self.changed, self.hangs = node, Changes(), False
         self.silent_always = True
+        self.look_takes_s = STEP_S
+        self.looks: list[bool] = []
+        """Each with whether it was asked how bridges forward."""
 
     async def look(self, *, flows: bool) -> SwitchLook:
-        await asyncio.sleep(STEP_S)
+        self.looks.append(flows)
+        await asyncio.sleep(self.look_takes_s)
         if self.hangs:
             raise TimedOutError("Open vSwitch does not answer")
         found = self.node.look().switch
@@ -284,7 +288,7 @@ class Machine:
         settings = Settings(GATEWAY, GATEWAY, self.name, peers, 5409, "", 30.0, False, "", "")
         seen = Node(
             GATEWAY, self.switch, self.namespaces, FakeFiles(self.node), carried=lambda: self.node.carried,
-            tell=self._tell,
+            now=virtual_time.now, tell=self._tell,
         )  # fmt: skip
         self.stager = Stager(
             settings, role, seen, self.record, announcer=self.announcer, helpers=self.helpers, publisher=self.wire,

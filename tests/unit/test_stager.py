@@ -11,7 +11,8 @@ from twin_node import GATEWAY, NORMAL, is_twin, router
 
 import virtual_time
 from hotspare.codec.twin_frames import Frame
-from hotspare.flows.stage.carrier import NEIGHBOURS_EVERY_S
+from hotspare.flows.stage.carrier import LOOKS_SHARE, NEIGHBOURS_EVERY_S
+from hotspare.flows.stage.node import FLOWS_EVERY_S
 from hotspare.flows.stage.payload import Payload
 from hotspare.flows.stage.spare import COMPARE_S
 from hotspare.flows.stage.stager import REPEATS_S
@@ -104,6 +105,28 @@ async def test_a_twin_of_a_carrier_that_changes_all_the_time_is_as_old_as_it_is_
             ages.append(net2.stager.state().equal_s)
     assert None not in ages
     await until(lambda: has_twins(net2, ONE, TWO), within_s=2)
+
+
+@story
+async def test_agents_that_change_their_node_all_the_time_have_most_of_it_to_themselves():
+    net1, net2 = machines()
+    await fresh(net2)
+    net1.switch.look_takes_s = 0.15
+    for machine in (net1, net2):
+        machine.switch.looks.clear()
+    begun_s = virtual_time.now()
+    while virtual_time.now() < begun_s + 30:
+        net1.agents_make(THREE)
+        await asyncio.sleep(0.02)
+        net1.agents_remove(THREE)
+        await asyncio.sleep(0.02)
+    assert len(net1.switch.looks) * net1.switch.look_takes_s < 30 * LOOKS_SHARE + 1
+    for machine in (net1, net2):
+        assert machine.switch.looks.count(True) <= 30 / FLOWS_EVERY_S + 2
+    net1.agents_make(THREE)
+    net1.node.flows["br-int"] |= {"dl_vlan=7 actions=NORMAL"}
+    await until(lambda: has_twins(net2, ONE, TWO, THREE), within_s=2)
+    await until(lambda: net2.node.flows["br-int"] == net1.node.flows["br-int"], within_s=4)
 
 
 @story

@@ -19,8 +19,12 @@ RADVD = ".radvd.conf"
 """How the name of what radvd reads ends; haproxy reads the rest."""
 PID_FILES = "external/pids"
 """Below `state_path`, where `external_pids` is not set. haproxy's configuration names its own."""
-START_LIMIT_S = 10.0
-"""Both leave once they work in the background: some tens of milliseconds on an idle machine."""
+START_LIMIT_S = 30.0
+"""Both leave once they work in the background: haproxy after 0.1 s of CPU time, which a busy machine may not have."""
+MODESTLY = ("setsid", "--wait", "sh", "-c", 'echo 10 >/proc/self/autogroup; exec "$@"', "sh")
+"""How they are started: in a session that lets others go first, as that of a twin's agents does, above all the metadata
+agent, which starts at the same time. They leave it when they are daemons. Source: sched(7), "The autogroup feature".
+"""
 
 _PID_FILE = re.compile(r"^\s*pidfile\s+(\S+)", re.MULTILINE)
 
@@ -42,7 +46,7 @@ class RouterHelpers:
             pid_file.unlink(missing_ok=True)
         except OSError as failed:
             raise RefusedError(f"{pid_file}: {failed.strerror}", code=failed.errno or 0) from failed
-        argv = ("ip", "netns", "exec", helper.namespace, *self._command(helper, pid_file))
+        argv = (*MODESTLY, "ip", "netns", "exec", helper.namespace, *self._command(helper, pid_file))
         await self._processes.run("this node", argv, timeout_s=START_LIMIT_S)
 
     def _pid_file(self, helper: Helper) -> Path:

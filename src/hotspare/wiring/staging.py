@@ -41,7 +41,15 @@ async def stager(settings: Settings, *, tell: Tell) -> AsyncGenerator[Stager]:
     credentials = Credentials(Path(settings.key_file))
     markers, limits = Markers(settings.gateway), Limits()
     switch = Switch()
-    node = Node(settings.gateway, switch, Namespaces(), DiskFiles(), carried=markers.carried, tell=tell)
+    node = Node(
+        settings.gateway,
+        switch,
+        Namespaces(),
+        DiskFiles(),
+        carried=markers.carried,
+        now=time.monotonic,
+        tell=tell,
+    )
 
     def whole() -> Iterable[Frame]:
         return working.carrier.whole()

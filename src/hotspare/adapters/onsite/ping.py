@@ -19,6 +19,7 @@ import socket
 import struct
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 Ancillary = list[tuple[int, int, bytes]]
@@ -153,8 +154,17 @@ class Pinger:
         self.sent_at, self.replies, self.errors = [], [], []
 
 
+def go_first() -> None:
+    """Be punctual on a busy machine, where that is allowed: of a round that is not sent nobody knows what became of it.
+    What it takes is a few hundredths of a core. Source: sched(7), SCHED_RR.
+    """
+    with suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+
+
 def run(options: "dict[str, Any]") -> None:
     """Ping until the reader is gone or the limit has passed."""
+    go_first()
     pinger = Pinger(options["targets"], options["interval_s"])
     hello = {"k": "hello", "wall": time.time(), "source": local_addresses(options["targets"])}
     print(json.dumps(hello), flush=True)

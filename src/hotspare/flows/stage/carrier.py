@@ -15,8 +15,10 @@ from hotspare.plan.twin.deltas import delta
 from hotspare.plan.twin.observed import observed
 from hotspare.ports import CarrierConnections, Publisher, Tell
 
-GATHER_S = 0.05
+GATHER_S, GATHER_MAX_S = 0.05, 0.5
 """Changes that come together are told together: Neutron's agents make a router in many small ones."""
+LOOKS_SHARE = 0.25
+"""Of the time while changes come, as far as GATHER_MAX_S allows: what a look takes, agents that build routers miss."""
 SETTLE_S = 1.5
 """So long after a change the bridges' flows are looked at again: they come after the ports, and nobody tells."""
 COMPARE_S = 60.0
@@ -46,6 +48,7 @@ class Carrier:
         self._now, self._tell = now, tell
         self._compared_s = now()
         self._settle_at_s: float | None = None
+        self._looked_s = self._look_took_s = 0.0
         self.plane: DataPlane | None = None
         """What was published last; None until all of it has been looked at once: who publishes nothing yet is not taken
         for one that has nothing."""
@@ -105,8 +108,11 @@ class Carrier:
     async def _publish_planes(self) -> None:
         while True:
             await self._something_to_do()
+            begun_s = self._now()
             try:
                 self.look_taken(observed(self._gateway, await self._node.look()))
+                self._looked_s = self._now()
+                self._look_took_s = self._looked_s - begun_s
                 self.trouble = ""
             except HotspareError as failed:
                 self.trouble = failed.message
@@ -121,7 +127,7 @@ class Carrier:
             async with asyncio.timeout(max(0.0, until_s - self._now())):
                 await self._node.stirred.wait()
                 self._settle_at_s = self._now() + SETTLE_S
-                await asyncio.sleep(GATHER_S)
+                await self._gather()
                 return
         if self._now() - self._compared_s >= COMPARE_S:
             self._compared_s = self._now()
@@ -130,6 +136,10 @@ class Carrier:
                 self._publisher.publish(self._planes())  # a spare that has lost the thread finds it again
         self._settle_at_s = None
         self._node.forget_flows()
+
+    async def _gather(self) -> None:
+        pause_s = min(self._look_took_s * (1 / LOOKS_SHARE - 1), GATHER_MAX_S)
+        await asyncio.sleep(max(GATHER_S, self._looked_s + pause_s - self._now()))
 
     def look_taken(self, plane: DataPlane) -> None:
         """This is the data plane now: what is new is told."""

@@ -11,6 +11,10 @@ from hotspare.ports import HelperFiles, Namespaces, Switch, Tell
 
 AGAIN_S = 1.0
 """Between two tries to watch what cannot be watched."""
+FLOWS_EVERY_S = 1.5
+"""So often at most the bridges' flows are looked at because something else in the switch has changed: agents that build
+routers change it all the time, and flows come after the ports anyway.
+"""
 
 
 class Node:
@@ -27,15 +31,20 @@ class Node:
         files: HelperFiles,
         *,
         carried: Callable[[], str],
+        now: Callable[[], float],
         tell: Tell,
     ) -> None:
-        """`carried` says which gateway is promoted on this node."""
-        self._gateway, self._carried, self._tell = gateway, carried, tell
+        """`carried` says which gateway is promoted on this node; `now` tells monotonic seconds."""
+        self._gateway, self._carried, self._now, self._tell = gateway, carried, now, tell
         self._switch, self._namespaces, self._files = switch, namespaces, files
         self._insides: dict[str, InsideLook] = {}
         self._bridges: Mapping[str, Bridge] = {}
         self._stale: set[str] = set()
         self._all_stale = self._flows_stale = True
+        self._flows_doubted = False
+        """They may be others by now, and nobody knows."""
+        self._flows_looked_s = -FLOWS_EVERY_S
+        self._flows_timer: asyncio.TimerHandle | None = None
         self._was_carried = ""
         self._last: NodeLook | None = None
         """The last look; None since something was begun that may have changed the node."""
@@ -71,7 +80,7 @@ class Node:
             if change.restarted:
                 self._tell("switch.restarted", {"gateway": self._gateway, "what": change.restarted})
                 self.forget()
-            self._flows_stale = True
+            self._flows_doubted = True
             self.stirred.set()
 
     async def _watch_namespaces(self) -> None:
@@ -81,21 +90,23 @@ class Node:
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
-    async def look(self) -> NodeLook:
-        """The node as it is.
+    async def look(self, *, exactly: bool = False) -> NodeLook:
+        """The node as it is; its bridges' flows, where it is not to be exact, as they were FLOWS_EVERY_S ago or later,
+        and `stirred` is set when they are to be looked at.
 
         Raises:
             NotReachableError, TimedOutError, RefusedError: Open vSwitch or the kernel does not tell.
         """
         self.stirred.clear()
         names = None if self._all_stale else frozenset(self._stale)
-        flows = self._flows_stale
+        flows = self._flows_stale or (self._flows_doubted and (exactly or self._flows_wait_s() <= 0))
         self._all_stale = self._flows_stale = False
+        self._flows_doubted = self._flows_doubted and not flows
         self._stale = set()
         try:
             switch = await self._switch.look(flows=flows)
             if flows:
-                self._bridges = switch.bridges
+                self._bridges, self._flows_looked_s = switch.bridges, self._now()
             await self._look_inside(names)
         except BaseException:
             self._all_stale = self._all_stale or names is None
@@ -103,6 +114,7 @@ class Node:
             self._flows_stale = self._flows_stale or flows
             self.stirred.set()
             raise
+        self._look_at_flows_later()
         self._was_carried = self._carried()
         self._last = NodeLook(
             replace(switch, bridges=self._bridges),
@@ -113,9 +125,21 @@ class Node:
         )
         return self._last
 
+    def _flows_wait_s(self) -> float:
+        return self._flows_looked_s + FLOWS_EVERY_S - self._now()
+
+    def _look_at_flows_later(self) -> None:
+        if self._flows_timer is not None:
+            self._flows_timer.cancel()
+            self._flows_timer = None
+        if self._flows_doubted:
+            wait_s = max(0.0, self._flows_wait_s())
+            self._flows_timer = asyncio.get_running_loop().call_later(wait_s, self.stirred.set)
+
     def still(self) -> NodeLook | None:
         """The last look, where nothing was heard or done since that could make it another one."""
-        return None if self.stirred.is_set() or self.is_carried_otherwise() else self._last
+        stirred = self.stirred.is_set() or self._flows_doubted
+        return None if stirred or self.is_carried_otherwise() else self._last
 
     def is_carried_otherwise(self) -> bool:
         """Whether another gateway is promoted on this node, or none, than when it was looked at last."""

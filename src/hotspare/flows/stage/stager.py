@@ -163,7 +163,7 @@ class Stager:
         if ready is not None and ready.plane is plane and ready.seen is self._node.still():
             with suppress(RefusedError):  # the node is another by now, and nobody had told that yet
                 return await self._let_go(ready, begun_s, within_s)
-        seen = await self._node.look()
+        seen = await self._node.look(exactly=True)
         if ready is None or ready.plane is not plane or ready.seen != seen:
             ready = self._readiness(plane, seen)
         return await self._let_go(ready, begun_s, within_s)
