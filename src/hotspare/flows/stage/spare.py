@@ -27,6 +27,10 @@ COMPARE_S = 60.0
 MEND_S = 2.0
 """How often connections are given to namespaces that have come."""
 PAUSE_S, PAUSE_MAX_S = 0.5, 15.0
+RECORD_S, RECORD_PAUSE_S = 1.0, 5.0
+"""How often it is looked whether there is something to keep on disk, and how long after that was kept: a hundred
+routers take a tenth of a second of CPU time, and agents that adopt them change them all the time.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,10 +268,11 @@ class Spare:
         """What is wanted is kept on disk, so that it is known after the carrier has died and this stager was killed."""
         kept: DataPlane | None = None
         while True:
+            pause_s = RECORD_S
             if self.wanted is not None and self.wanted is not kept:
-                kept = self.wanted
+                kept, pause_s = self.wanted, RECORD_PAUSE_S
                 try:
                     self._record.keep(kept)
                 except HotspareError as failed:
                     self._tell("twin.unrecorded", {"gateway": self._settings.gateway, "why": failed.message})
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(pause_s)
