@@ -57,10 +57,11 @@ class Carrier:
         """As they were published last."""
 
     def begin(self, plane: DataPlane) -> None:
-        """This node has begun to carry the gateway, by this data plane."""
-        self.plane = plane
+        """This node has begun to carry the gateway, by this data plane. All of it is not looked at before routers and
+        agents have had a while to themselves.
+        """
+        self.plane, self._compared_s = plane, self._now()
         self._publisher.carry(carries=True)
-        self._node.forget()
 
     def end(self) -> DataPlane | None:
         """This node does not carry the gateway any more. What it had last."""

@@ -125,6 +125,14 @@ class Node:
         )
         return self._last
 
+    async def look_at_ports(self) -> NodeLook:
+        """Routers' ports as they are, and nothing else: what it takes to silence them.
+
+        Raises:
+            NotReachableError, TimedOutError, RefusedError: Open vSwitch does not tell.
+        """
+        return NodeLook(await self._switch.look(flows=False), {}, carried=self._carried())
+
     def _flows_wait_s(self) -> float:
         return self._flows_looked_s + FLOWS_EVERY_S - self._now()
 

@@ -91,9 +91,11 @@ class Spare:
         self._node.stirred.set()
 
     def has(self, plane: DataPlane) -> None:
-        """This node has carried the gateway by this data plane until now: that is its twin."""
+        """This node has carried the gateway by this data plane until now: that is its twin. All of it is not looked at
+        before the node that carries the gateway now has had a while to itself: what both share is busy.
+        """
         self.want(plane)
-        self._equal_s = self._now()
+        self._equal_s = self._compared_s = self._now()
 
     def has_none(self) -> None:
         """There is no twin on this node, whatever is wanted."""

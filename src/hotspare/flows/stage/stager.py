@@ -264,9 +264,7 @@ class Stager:
             self._finishing = None
 
     async def _demoted(self, within_s: float) -> int:
-        self._node.forget()
-        seen = await self._node.look()
-        park = demotion(self._settings.gateway, seen)
+        park = demotion(self._settings.gateway, await self._node.look_at_ports())
         if park.plugs:
             await self._node.carry_out([park], within_s=within_s)
         if self._role is Role.CARRIER:
