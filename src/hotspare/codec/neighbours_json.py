@@ -4,17 +4,20 @@ address and mac.
 
 import json
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
 from hotspare.model.dataplane import Neighbour
 
 _MAC_OCTETS = 6
+_REMEMBERED_MAX = 8192
+"""Routers on one network all know the same ones: of a hundred each tells of up to a hundred, which are ten thousand."""
 
 
 def text(known: Mapping[str, Collection[Neighbour]]) -> str:
     """The same text for the same neighbours."""
-    rows = {name: [[one.device, one.address, one.mac] for one in sorted(some)] for name, some in sorted(known.items())}
+    rows = {name: sorted([one.device, one.address, one.mac] for one in some) for name, some in sorted(known.items())}
     return json.dumps(rows, separators=(",", ":"))
 
 
@@ -32,6 +35,16 @@ def neighbours(told: str) -> Mapping[str, frozenset[Neighbour]]:
 
 def _neighbour(row: Any) -> Neighbour:
     device, address, mac = map(str, row)
-    if len(bytes.fromhex(mac.replace(":", ""))) != _MAC_OCTETS:
-        raise ValueError(f"not a mac: {mac}")
-    return Neighbour(device, str(ip_address(address)), mac)
+    return Neighbour(device, _address(address), _mac(mac))
+
+
+@lru_cache(_REMEMBERED_MAX)
+def _address(told: str) -> str:
+    return str(ip_address(told))
+
+
+@lru_cache(_REMEMBERED_MAX)
+def _mac(told: str) -> str:
+    if len(bytes.fromhex(told.replace(":", ""))) != _MAC_OCTETS:
+        raise ValueError(f"not a mac: {told}")
+    return told

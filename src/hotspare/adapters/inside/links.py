@@ -10,6 +10,7 @@ import struct
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address, ip_interface, ip_network
 
 from hotspare.adapters.inside.netlink import CREATE, REPLACE, Netlink, Request, attribute, attributes
@@ -40,7 +41,10 @@ _STALE = 0x04
 _ANSWERED = 0x02 | _STALE | 0x08 | 0x10
 """NUD_REACHABLE, _STALE, _DELAY and _PROBE: its mac was known, and is still used."""
 _PROXY, _LEARNT_ELSEWHERE = 0x08, 0x10  # NTF_PROXY, NTF_EXT_LEARNED
-_MAC_BYTES = 6
+_MAC_BYTES, _IPV4_BYTES = 6, 4
+_REMEMBERED_MAX = 8192
+"""Addresses, in either notation: a hundred routers on one network know up to ten thousand neighbours, who are hundreds.
+"""
 
 _ROUTE = struct.Struct("=BBBBBBBBI")  # struct rtmsg
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC = 1, 4, 5, 6, 7
@@ -131,7 +135,7 @@ def neighbours(kernel: Netlink, known: Mapping[int, Link]) -> frozenset[Neighbou
         if family not in (socket.AF_INET, socket.AF_INET6) or not state & _ANSWERED or len(mac) != _MAC_BYTES:
             continue
         if (link := known.get(index)) is not None and _NDA_DST in said and not flags & _PROXY:
-            found.add(Neighbour(link.name, str(ip_address(said[_NDA_DST])), mac.hex(":")))
+            found.add(Neighbour(link.name, _written(said[_NDA_DST]), mac.hex(":")))
     return frozenset(found)
 
 
@@ -160,10 +164,10 @@ def acquainted(
 
 
 def _neighbour(link: Link, one: Neighbour, flags: int) -> bytes:
-    address = ip_address(one.address)
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    address = _packed(one.address)
+    family = socket.AF_INET if len(address) == _IPV4_BYTES else socket.AF_INET6
     payload = _NEIGHBOUR.pack(family, link.index, _STALE, flags, 0)
-    payload += attribute(_NDA_DST, address.packed)
+    payload += attribute(_NDA_DST, address)
     return payload + attribute(_NDA_LLADDR, bytes.fromhex(one.mac.replace(":", "")))
 
 
@@ -208,7 +212,17 @@ def _network(family: int, octets: bytes | None, length: int) -> str:
 
 
 def _ip(said: Mapping[int, bytes], kind: int) -> str:
-    return str(ip_address(said[kind])) if kind in said else ""
+    return _written(said[kind]) if kind in said else ""
+
+
+@lru_cache(_REMEMBERED_MAX)
+def _written(address: bytes) -> str:
+    return str(ip_address(address))
+
+
+@lru_cache(_REMEMBERED_MAX)
+def _packed(address: str) -> bytes:
+    return ip_address(address).packed
 
 
 def _number(said: Mapping[int, bytes], kind: int, otherwise: int) -> int:
@@ -311,11 +325,11 @@ def _route(route: Route, known: Mapping[str, Link]) -> bytes:
     if network.prefixlen:
         payload += attribute(_RTA_DST, network.network_address.packed)
     if route.via:
-        payload += attribute(_RTA_GATEWAY, ip_address(route.via).packed)
+        payload += attribute(_RTA_GATEWAY, _packed(route.via))
     if route.device:
         payload += attribute(_RTA_OIF, struct.pack("=I", known[route.device].index))
     if route.source:
-        payload += attribute(_RTA_PREFSRC, ip_address(route.source).packed)
+        payload += attribute(_RTA_PREFSRC, _packed(route.source))
     if route.metric:
         payload += attribute(_RTA_PRIORITY, struct.pack("=I", route.metric))
     if route.protocol == _BY_ADVERTISEMENT:
