@@ -42,21 +42,24 @@ class RouterHelpers:
         if _is_run(pid_file, helper.router):
             return
         try:
+            command = self._command(helper, pid_file)
             owned_directory(pid_file.parent, self._state_path)
             pid_file.unlink(missing_ok=True)
-        except OSError as failed:
-            raise RefusedError(f"{pid_file}: {failed.strerror}", code=failed.errno or 0) from failed
-        argv = (*MODESTLY, "ip", "netns", "exec", helper.namespace, *self._command(helper, pid_file))
+        except (OSError, KeyError) as failed:
+            raise RefusedError(f"{pid_file}: {failed}", code=0) from failed
+        argv = (*MODESTLY, "ip", "netns", "exec", helper.namespace, *command)
         await self._processes.run("this node", argv, timeout_s=START_LIMIT_S)
 
     def _pid_file(self, helper: Helper) -> Path:
         if _is_radvds(helper):
             return self._state_path / PID_FILES / f"{helper.router}.pid.radvd"
-        if (named := _PID_FILE.search(helper.file.text)) is None:
-            raise RefusedError(f"{helper.file.path} names no pidfile: Neutron's agents would not find haproxy", code=0)
+        named = _PID_FILE.search(helper.file.text)
+        if named is None or Path(named[1]).name != f"{helper.router}.pid.haproxy":
+            raise RefusedError(f"{helper.file.path} has no pidfile by which agents would know haproxy", code=0)
         return Path(named[1])
 
     def _command(self, helper: Helper, pid_file: Path) -> tuple[str, ...]:
+        """Raises OSError or KeyError where `state_path` is nobody's."""
         path = helper.file.path
         if not _is_radvds(helper):
             return ("haproxy", "-f", path)
