@@ -146,8 +146,9 @@ class _Measuring:
     def _ready(self) -> None:
         """Routers are served, the spare's twin is fresh, and no agent is still busy with what was before."""
         await_all(self._lab, within_s=BUILT_S)
-        self._twin.fresh()
+        # Sooner than `fresh`, which asks so often that the agents have half of the machine less.
         eventually(self._are_adopted, within_s=BUILT_S, what="the L3 agent has come to every router")
+        self._twin.fresh()
         machine_at_rest()
 
     def _are_adopted(self) -> bool:
