@@ -42,6 +42,10 @@ _ANSWERED = 0x02 | _STALE | 0x08 | 0x10
 """NUD_REACHABLE, _STALE, _DELAY and _PROBE: its mac was known, and is still used."""
 _PROXY, _LEARNT_ELSEWHERE = 0x08, 0x10  # NTF_PROXY, NTF_EXT_LEARNED
 _MAC_BYTES, _IPV4_BYTES = 6, 4
+_IDENTITY_BYTES = {socket.AF_INET: 20, socket.AF_INET6: 32}
+"""Address and mac come first, each with its header, filled up to four bytes; what changes all the time follows. Source:
+net/core/neighbour.c, neigh_fill_info.
+"""
 _REMEMBERED_MAX = 8192
 """Addresses, in either notation: a hundred routers on one network know up to ten thousand neighbours, who are hundreds.
 """
@@ -130,13 +134,20 @@ def neighbours(kernel: Netlink, known: Mapping[int, Link]) -> frozenset[Neighbou
     found = set()
     for _, data in kernel.dump(_GETNEIGH, _NEIGHBOUR.pack(0, 0, 0, 0, 0)):
         family, index, state, flags, _ = _NEIGHBOUR.unpack_from(data)
-        said = attributes(data[_NEIGHBOUR.size :])
-        mac = said.get(_NDA_LLADDR, b"")
-        if family not in (socket.AF_INET, socket.AF_INET6) or not state & _ANSWERED or len(mac) != _MAC_BYTES:
+        if family not in _IDENTITY_BYTES or not state & _ANSWERED or flags & _PROXY or index not in known:
             continue
-        if (link := known.get(index)) is not None and _NDA_DST in said and not flags & _PROXY:
-            found.add(Neighbour(link.name, _written(said[_NDA_DST]), mac.hex(":")))
+        end = _NEIGHBOUR.size + _IDENTITY_BYTES[family]
+        if (whom := _whom(data[_NEIGHBOUR.size : end])) is not None:
+            found.add(Neighbour(known[index].name, *whom))
     return frozenset(found)
+
+
+@lru_cache(_REMEMBERED_MAX)
+def _whom(identity: bytes) -> tuple[str, str] | None:
+    """Address and mac; None where it has none as Ethernet has."""
+    said = attributes(identity)
+    mac = said.get(_NDA_LLADDR, b"")
+    return (_written(said[_NDA_DST]), mac.hex(":")) if _NDA_DST in said and len(mac) == _MAC_BYTES else None
 
 
 def acquainted(
