@@ -15,7 +15,7 @@ from hotspare.plan.twin.deltas import delta
 from hotspare.plan.twin.observed import observed
 from hotspare.ports import CarrierConnections, Publisher, Tell
 
-GATHER_S, GATHER_MAX_S = 0.05, 0.5
+GATHER_S, GATHER_MAX_S = 0.05, 1.0
 """Changes that come together are told together: Neutron's agents make a router in many small ones."""
 LOOKS_SHARE = 0.25
 """Of the time while changes come, as far as GATHER_MAX_S allows: what a look takes, agents that build routers miss."""
