@@ -54,7 +54,7 @@ NEW_CONTROLLER = Measured(0.42, 0.55, "6 power-offs of the DC: an election, and 
 SCHEDULER = Measured(0.02, 0.08, "9 resource instances; more of them take longer")
 POWER_OFF = {"fence_ipmilan": Measured(0.15, 0.4, "fence_ipmilan with a BMC of software; a real one may be slower")}
 """Fence agents that were measured."""
-PROMOTE_TWIN = Measured(0.3, 0.9, "4 to 6 routers: 0.1 to 0.55; 40: 0.56 to 0.72; 100: 0.27 to 0.84")
+PROMOTE_TWIN = Measured(0.3, 1.9, "4 to 6 routers: 0.1 to 0.55; 40: 0.56 to 0.72; 100: 0.27 to 1.88")
 PROMOTE_COLD = Measured(0.25, 0.3, "1 run, of a spare that was clean, load 5")
 ANNOUNCE = Measured(0.06, 1.0, "40 routers; 100: 0.3; at most until the announcer's second round, 1 s after the first")
 START_COLD = Measured(
