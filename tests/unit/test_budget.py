@@ -212,7 +212,7 @@ def test_a_plan_says_how_soon_a_dead_node_is_replaced():
     (said,) = words.sentences(spec_of(twin()))
     assert said == (
         "gw: a dead node is noticed after 2.1 to 2.2 s and off after 2.4 to 3.2 s; a fresh twin forwards after "
-        "2.8 to 5.1 s"
+        "2.8 to 6.1 s"
     )
     (cold,) = words.sentences(spec_of(edge()))
     assert cold.endswith("agents run on another node after 18.7 to 26.5 s, then routers are built")
