@@ -5,6 +5,7 @@ Whatever happens, a spare is silent, and in the end its twin is what the carrier
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from random import Random
 
 import pytest
@@ -124,10 +125,9 @@ def test_stagers_that_are_killed_while_a_gateway_moves_leave_one_node_that_forwa
     assert pair.spare.heard() == set()
 
 
-def serve(node: StagerNode, made: list[MadeRouter]) -> None:
-    """Every router's haproxy and radvd run."""
-    served = lambda: all(node.helpers(one).keys() == {"haproxy", "radvd"} for one in made)  # noqa: E731
-    node.node.wait(served, within_s=60, until="every router has its helpers")
+def serves(node: StagerNode, made: list[MadeRouter]) -> bool:
+    """Whether every router's haproxy and radvd run there."""
+    return all(node.helpers(one).keys() == {"haproxy", "radvd"} for one in made)
 
 
 def test_what_serves_routers_runs_on_the_node_that_takes_over_and_nowhere_else(pair):
@@ -141,7 +141,7 @@ def test_what_serves_routers_runs_on_the_node_that_takes_over_and_nowhere_else(p
         assert pair.carrier.gateway("demote").code == 0
         assert pair.spare.gateway("promote").code == 0
         pair = pair.turned()
-        serve(pair.carrier, made)
+        pair.carrier.node.wait(partial(serves, pair.carrier, made), within_s=60, until="every router has its helpers")
         for one in made:
             assert one.id in pair.carrier.node.run("ip", "netns", "exec", one.namespace, *ASK_METADATA)
         assert not any(pair.spare.helpers(one) for one in made)

@@ -68,6 +68,14 @@ async def fresh(machine: Machine) -> None:
     await until(lambda: machine.stager.state().score == Score.FRESH, within_s=30)
 
 
+async def widowed() -> Machine:
+    """A spare with a fresh twin, whose carrier sees no instruction any more."""
+    net1, net2 = machines()
+    await fresh(net2)
+    await net1.kill()
+    return net2
+
+
 @story
 async def test_a_spare_has_a_silent_twin_of_every_router_and_knows_that_it_is_fresh():
     _net1, net2 = machines()
@@ -141,9 +149,7 @@ async def test_flows_that_come_after_the_ports_are_in_the_twin_too():
 
 @story
 async def test_a_spare_whose_carrier_has_died_forwards_for_it_and_says_so_three_times():
-    net1, net2 = machines()
-    await fresh(net2)
-    await net1.kill()
+    net2 = await widowed()
     await asyncio.sleep(20)
     begun_s = virtual_time.now()
     promoted = await net2.stager.promote(within_s=10)
@@ -228,9 +234,7 @@ async def test_what_was_worked_out_before_does_not_count_where_the_node_is_anoth
 
 @story
 async def test_a_node_that_is_demoted_says_no_more_where_its_addresses_are():
-    net1, net2 = machines()
-    await fresh(net2)
-    await net1.kill()
+    net2 = await widowed()
     net2.announcer.takes_s = 0.5
     await net2.stager.promote(within_s=10)
     await asyncio.sleep(1.2)  # it is saying it again
@@ -255,9 +259,7 @@ async def test_what_serves_routers_is_run_when_all_has_been_said_and_not_where_i
 
 @story
 async def test_what_cannot_be_run_is_told_and_the_rest_runs():
-    net1, net2 = machines()
-    await fresh(net2)
-    await net1.kill()
+    net2 = await widowed()
     net2.helpers.refused = {"r1"}
     await net2.stager.promote(within_s=10)
     await until(lambda: "twin.served" in net2.told, within_s=10)
@@ -267,9 +269,7 @@ async def test_what_cannot_be_run_is_told_and_the_rest_runs():
 
 @story
 async def test_a_node_that_is_demoted_runs_nothing_more_for_its_routers():
-    net1, net2 = machines()
-    await fresh(net2)
-    await net1.kill()
+    net2 = await widowed()
     net2.helpers.takes_s = 2.0
     await net2.stager.promote(within_s=10)
     await asyncio.sleep(REPEATS_S[-1] + 3.0)  # it is at the second of the two
@@ -385,9 +385,7 @@ async def test_a_switch_that_hangs_is_told_and_staging_goes_on_when_it_answers()
 
 @story
 async def test_a_promotion_that_fails_leaves_the_spare_at_its_work():
-    net1, net2 = machines()
-    await fresh(net2)
-    await net1.kill()
+    net2 = await widowed()
     net2.switch.hangs = True
     with pytest.raises(TimedOutError):
         await net2.stager.promote(within_s=10)

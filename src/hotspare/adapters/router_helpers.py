@@ -39,7 +39,7 @@ class RouterHelpers:
     async def run(self, helper: Helper) -> None:
         """See `ports.RouterHelpers`."""
         pid_file = self._pid_file(helper)
-        if _is_run(pid_file, helper.router):
+        if _is_served(pid_file, helper.router):
             return
         try:
             command = self._command(helper, pid_file)
@@ -71,7 +71,7 @@ def _is_radvds(helper: Helper) -> bool:
     return helper.file.path.endswith(RADVD)
 
 
-def _is_run(pid_file: Path, router: str) -> bool:
+def _is_served(pid_file: Path, router: str) -> bool:
     """Whether the router has this helper already, as Neutron's agents would say."""
     try:
         pid = int(pid_file.read_text(encoding="ascii"))
